@@ -1,0 +1,41 @@
+# What people type. `make help` lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help run test screenshots bench lint sqlx cargo
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+
+help: ## What can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+run: cargo ## Build and start everything on this machine; ARGS="--data-dir DIR …" is handed on
+	@scripts/install-tools run
+	@echo "make: building (the first time takes some minutes) …"
+	@cargo build --locked -p vaultaire
+	@exec setpriv --pdeathsig TERM -- "$(TARGET)/debug/vaultaire" up $(ARGS)
+
+test: cargo ## Every check and every test; installs what the tests need
+	@scripts/install-tools test
+	@$(MAKE) --no-print-directory lint
+	@cargo build --locked -p vaultaire
+	@scripts/with-postgres cargo test --locked --workspace
+
+screenshots: cargo ## The pictures in docs/images, taken from the running product
+	@scripts/install-tools test
+	@cargo build --locked -p vaultaire
+	@VAULTAIRE_SCREENSHOTS="$(CURDIR)/docs/images" scripts/with-postgres cargo test --locked -p e2e --test e2e browser::
+
+bench: cargo ## Vaultaire beside nginx and rclone; writes docs/BENCHMARKS.md and its plot
+	@scripts/bench
+
+lint: cargo ## Format and clippy, warnings denied
+	@cargo fmt --all --check
+	@cargo clippy --locked --workspace --all-targets -- -D warnings
+
+sqlx: cargo ## Prepare the queries' descriptions in .sqlx anew
+	@scripts/sqlx-prepare
+
+cargo:
+	@command -v cargo >/dev/null || { echo "make: cargo was not found: install Rust 1.94 or later (https://rustup.rs), then try again." >&2; exit 1; }
+	@command -v cc >/dev/null || { echo "make: no C compiler was found: run  apt-get install -y gcc libc6-dev  as root, then try again." >&2; exit 1; }

@@ -1,0 +1,55 @@
+//! The side-by-side benchmark: starts engines and proxies, loads each in turn, in short rounds, and writes the table and
+//! the plot. It measures and reports; it knows nothing of how Vaultaire is made.
+
+mod load;
+mod plot;
+mod process;
+mod report;
+mod run;
+mod stack;
+mod synthetic;
+mod target;
+mod workload;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+
+use stack::Programs;
+
+const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench synthetic ADDRESS";
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[..] {
+        ["synthetic", address] => synthetic::serve(address.parse()?).await,
+        ["run", vaultaire, nginx, rclone, docs] => {
+            let programs = Programs {
+                vaultaire: vaultaire.into(),
+                nginx: nginx.into(),
+                rclone: rclone.into(),
+            };
+            let docs = PathBuf::from(docs);
+            let results = load::within(run::all(&programs)).await?;
+            let page = docs.join("BENCHMARKS.md");
+            let before = std::fs::read_to_string(&page)
+                .with_context(|| format!("{} cannot be read", page.display()))?;
+            std::fs::write(&page, report::replaced(&before, &results)?)?;
+            std::fs::create_dir_all(docs.join("images"))?;
+            std::fs::write(docs.join("images/bench.svg"), plot::svg(&results))?;
+            println!("bench: wrote {} and images/bench.svg", page.display());
+            Ok(())
+        }
+        ["profile", vaultaire, seconds, workload] => {
+            let programs = Programs {
+                vaultaire: vaultaire.into(),
+                nginx: PathBuf::new(),
+                rclone: PathBuf::new(),
+            };
+            load::within(run::profile(&programs, seconds.parse()?, workload)).await
+        }
+        _ => bail!(USAGE),
+    }
+}

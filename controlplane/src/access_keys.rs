@@ -1,0 +1,220 @@
+//! Access keys: made, listed, revoked. The secret leaves this module once, at creation.
+
+use chrono::{DateTime, SubsecRound, Utc};
+use serde::Serialize;
+use serde_json::json;
+use wire::{Permission, Revision, Scope};
+use zeroize::Zeroizing;
+
+use crate::ids::TenantId;
+use crate::secrets::Purpose;
+use crate::{ControlPlane, Error, Tx, audit, buckets, db, random, tenants};
+
+const MAX_NAME: usize = 100;
+/// Buckets, prefixes or addresses in one scope.
+const MAX_ENTRIES: usize = 100;
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AccessKey {
+    pub access_key_id: String,
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    /// A member's email address, or `operator`.
+    pub created_by: String,
+    pub expires_at: Option<DateTime<Utc>>,
+    pub revoked_at: Option<DateTime<Utc>>,
+    pub scope: Scope,
+}
+
+impl AccessKey {
+    /// Whether a node would serve it at that time.
+    pub fn is_usable(&self, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && self.expires_at.is_none_or(|end| end > now)
+    }
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NewAccessKey {
+    /// What people call it; 1 to 100 characters.
+    pub name: String,
+    pub scope: Scope,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// The only place where a secret is shown.
+pub struct CreatedAccessKey {
+    pub access_key_id: String,
+    pub secret_access_key: Zeroizing<String>,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// To wait for with [`ControlPlane::wait_applied`].
+    pub revision: Revision,
+}
+
+/// The tenant's access keys, newest first, revoked ones included.
+pub async fn list(tx: &mut Tx) -> Result<Vec<AccessKey>, Error> {
+    let tenant = tx.tenant()?;
+    db::access_keys::list(tx, tenant).await
+}
+
+/// Works at once on every node that acknowledges the revision.
+pub async fn create(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    new: NewAccessKey,
+) -> Result<CreatedAccessKey, Error> {
+    let tenant = tx.tenant()?;
+    insert(tx, cp, tenant, new).await
+}
+
+/// Revoking again changes nothing and answers the tenant's present revision.
+pub async fn revoke(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    access_key_id: &str,
+) -> Result<Revision, Error> {
+    let id = tx.tenant()?;
+    let tenant = tenants::lock(tx, id).await?;
+    if !db::access_keys::revoke(tx, id, access_key_id, cp.clock().now()).await? {
+        return match db::access_keys::get(tx, id, access_key_id).await? {
+            Some(_) => Ok(tenant.revision),
+            None => Err(Error::NotFound("access key")),
+        };
+    }
+    let action = "access_key.revoke";
+    audit::record(tx, cp, Some(id), action, access_key_id, json!({})).await?;
+    db::revision::next_for_tenant(tx, id).await
+}
+
+/// [`create`] for a transaction of either role.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    tenant_id: TenantId,
+    new: NewAccessKey,
+) -> Result<CreatedAccessKey, Error> {
+    let now = cp.clock().now();
+    let new = check(new, now)?;
+    let tenant = tenants::lock(tx, tenant_id).await?;
+    let limit = i64::from(tenant.plan.access_key_limit);
+    if db::access_keys::count_usable(tx, tenant_id, now).await? >= limit {
+        return Err(Error::Conflict {
+            code: "too_many_access_keys",
+            message: format!("The plan allows {limit} access keys. Revoke one first."),
+        });
+    }
+    let (access_key_id, secret_access_key) = {
+        let mut rng = rand::rng();
+        (
+            random::access_key_id(&mut rng),
+            random::secret_access_key(&mut rng),
+        )
+    };
+    let sealed = cp.config().master_key.seal(
+        Purpose::AccessKeySecret,
+        &seal_row(tenant_id, &access_key_id),
+        secret_access_key.as_bytes(),
+    )?;
+    let key = AccessKey {
+        access_key_id,
+        name: new.name,
+        created_at: now,
+        created_by: tx.actor.label(),
+        expires_at: new.expires_at,
+        revoked_at: None,
+        scope: new.scope,
+    };
+    db::access_keys::insert(tx, tenant_id, &key, &sealed).await?;
+    let details = json!({ "name": key.name, "scope": key.scope, "expires_at": key.expires_at });
+    let action = "access_key.create";
+    audit::record(tx, cp, Some(tenant_id), action, &key.access_key_id, details).await?;
+    let revision = db::revision::next_for_tenant(tx, tenant_id).await?;
+    Ok(CreatedAccessKey {
+        access_key_id: key.access_key_id,
+        secret_access_key,
+        expires_at: key.expires_at,
+        revision,
+    })
+}
+
+/// What a secret is bound to when it is sealed.
+pub(crate) fn seal_row(tenant: TenantId, access_key_id: &str) -> String {
+    format!("{tenant}/{access_key_id}")
+}
+
+fn check(mut new: NewAccessKey, now: DateTime<Utc>) -> Result<NewAccessKey, Error> {
+    new.name = new.name.trim().to_owned();
+    if new.name.is_empty() || new.name.chars().count() > MAX_NAME {
+        let message = format!("Give it a name of 1 to {MAX_NAME} characters.");
+        return Err(Error::validation("name", message));
+    }
+    if new.name.chars().any(char::is_control) {
+        let message = "A name has no control characters.";
+        return Err(Error::validation("name", message));
+    }
+    // Postgres has no finer time, and what is answered is what is kept.
+    new.expires_at = new.expires_at.map(|t| t.trunc_subsecs(6));
+    if new.expires_at.is_some_and(|end| end <= now) {
+        return Err(Error::validation("expires_at", "Choose a time to come."));
+    }
+    for bucket in &new.scope.buckets {
+        if !buckets::is_valid_name(bucket) {
+            let message = format!("`{bucket}` cannot be a bucket's name.");
+            return Err(Error::validation("buckets", message));
+        }
+    }
+    if new.scope.prefixes.iter().any(|p| p.len() > 1024) {
+        return Err(Error::validation(
+            "prefixes",
+            "A prefix has at most 1024 bytes.",
+        ));
+    }
+    let entries = [
+        ("buckets", new.scope.buckets.len()),
+        ("prefixes", new.scope.prefixes.len()),
+        ("source_addresses", new.scope.source_addresses.len()),
+    ];
+    if let Some((field, _)) = entries.iter().find(|(_, count)| *count > MAX_ENTRIES) {
+        let message = format!("At most {MAX_ENTRIES} entries.");
+        return Err(Error::validation(*field, message));
+    }
+    if new.scope.permission == Permission::Unknown {
+        return Err(Error::validation(
+            "permission",
+            "It is read, write or full.",
+        ));
+    }
+    Ok(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(name: &str) -> NewAccessKey {
+        NewAccessKey {
+            name: name.to_owned(),
+            ..NewAccessKey::default()
+        }
+    }
+
+    fn field(new: NewAccessKey) -> Option<String> {
+        let result = check(new, DateTime::UNIX_EPOCH);
+        result.err().and_then(|e| e.field().map(str::to_owned))
+    }
+
+    #[test]
+    fn a_new_access_key_is_checked_field_by_field() {
+        assert_eq!(field(new("backup")), None);
+        assert_eq!(field(new("  ")).as_deref(), Some("name"));
+        assert_eq!(field(new(&"x".repeat(101))).as_deref(), Some("name"));
+        let mut late = new("x");
+        late.expires_at = Some(DateTime::UNIX_EPOCH);
+        assert_eq!(field(late).as_deref(), Some("expires_at"));
+        let mut odd = new("x");
+        odd.scope.buckets = vec!["../other".to_owned()];
+        assert_eq!(field(odd).as_deref(), Some("buckets"));
+        let mut newer = new("x");
+        newer.scope.permission = Permission::Unknown;
+        assert_eq!(field(newer).as_deref(), Some("permission"));
+    }
+}

@@ -1,0 +1,350 @@
+//! The operator's API under `/api/v1/admin`: tenants, access keys, plans, nodes. The admin token opens all of it.
+//! A change is answered when every connected node serves it, or after a second.
+
+use std::time::Duration;
+
+use axum::extract::{Path, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, delete, get, patch, post};
+use axum::{Json, Router};
+use chrono::{DateTime, Utc};
+use http::{Method, StatusCode};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use wire::{Permission, Scope, TenantStatus};
+
+use super::json::Body;
+use super::node::bearer;
+use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
+use crate::ids::TenantId;
+use crate::tenants::{self, LimitChange, NewTenant, Tenant};
+use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
+
+const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
+
+type Route = (Method, &'static str, MethodRouter<ControlPlane>);
+
+/// Every route there is; the router is made of this, and so is the walk in the tests.
+fn routes() -> Vec<Route> {
+    vec![
+        (Method::GET, "/tenants", get(list_tenants)),
+        (Method::POST, "/tenants", post(create_tenant)),
+        (Method::GET, "/tenants/{id}", get(show_tenant)),
+        (Method::PATCH, "/tenants/{id}", patch(set_limits)),
+        (Method::POST, "/tenants/{id}/suspend", post(suspend)),
+        (Method::POST, "/tenants/{id}/resume", post(resume)),
+        (
+            Method::GET,
+            "/tenants/{id}/access-keys",
+            get(list_access_keys),
+        ),
+        (
+            Method::POST,
+            "/tenants/{id}/access-keys",
+            post(create_access_key),
+        ),
+        (
+            Method::DELETE,
+            "/access-keys/{akid}",
+            delete(revoke_access_key),
+        ),
+        (Method::GET, "/plans", get(list_plans)),
+        (Method::GET, "/nodes", get(list_nodes)),
+        (Method::POST, "/join-tokens", post(create_join_token)),
+    ]
+}
+
+/// Method and path (with `{…}` for ids) of every admin route.
+pub fn route_table() -> Vec<(Method, String)> {
+    let full = |path| format!("/api/v1/admin{path}");
+    routes()
+        .into_iter()
+        .map(|(method, path, _)| (method, full(path)))
+        .collect()
+}
+
+pub(super) fn router(cp: ControlPlane) -> Router {
+    let mut router = Router::new().fallback(super::nothing_here);
+    for (_, path, handler) in routes() {
+        router = router.route(path, handler);
+    }
+    router
+        .layer(from_fn_with_state(cp.clone(), authenticate))
+        .with_state(cp)
+}
+
+/// Compares digests, so that time tells neither length nor prefix.
+async fn authenticate(
+    State(cp): State<ControlPlane>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Error> {
+    let given = Sha256::digest(bearer(request.headers()).unwrap_or_default().as_bytes());
+    let expected = Sha256::digest(cp.config().admin_token.as_bytes());
+    if bool::from(given.as_slice().ct_eq(expected.as_slice())) {
+        return Ok(next.run(request).await);
+    }
+    Err(Error::Unauthorized("The admin token is needed."))
+}
+
+#[derive(Serialize)]
+struct TenantBody {
+    tenant_id: TenantId,
+    name: String,
+    email: String,
+    status: TenantStatus,
+    plan: String,
+    requests_per_second: u32,
+    burst: u32,
+    quota_bytes: Option<u64>,
+    created_at: DateTime<Utc>,
+    trial_ends_at: Option<DateTime<Utc>>,
+}
+
+impl From<Tenant> for TenantBody {
+    fn from(tenant: Tenant) -> Self {
+        Self {
+            tenant_id: tenant.id,
+            name: tenant.name,
+            email: tenant.email,
+            status: tenant.status,
+            plan: tenant.plan.id,
+            requests_per_second: tenant.limits.requests_per_second,
+            burst: tenant.limits.burst,
+            quota_bytes: tenant.limits.quota_bytes,
+            created_at: tenant.created_at,
+            trial_ends_at: tenant.trial_ends_at,
+        }
+    }
+}
+
+async fn list_tenants(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    let tenants = tenants::list(&mut tx).await?;
+    let tenants: Vec<TenantBody> = tenants.into_iter().map(TenantBody::from).collect();
+    Ok(Json(json!({ "tenants": tenants })))
+}
+
+async fn create_tenant(
+    State(cp): State<ControlPlane>,
+    origin: Origin,
+    Body(new): Body<NewTenant>,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = begin(&cp, origin).await?;
+    let created = tenants::create(&mut tx, &cp, new).await?;
+    tx.commit().await?;
+    let (tenant, key) = (created.tenant_id, created.access_key);
+    cp.wait_applied(key.revision, APPLY_TIMEOUT).await;
+    Ok((
+        StatusCode::CREATED,
+        Json(AccessKeyBody::new(&cp, tenant, key)),
+    ))
+}
+
+async fn show_tenant(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let mut tx = cp.begin_system().await?;
+    let tenant = tenants::by_id(&mut tx, id).await?;
+    Ok(Json(TenantBody::from(tenant)))
+}
+
+/// `null` goes back to the plan's figure; what is not said stays.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LimitsBody {
+    #[serde(default, deserialize_with = "said")]
+    requests_per_second: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "said")]
+    burst: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "said")]
+    quota_bytes: Option<Option<u64>>,
+}
+
+fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+async fn set_limits(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+    Body(body): Body<LimitsBody>,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let change = LimitChange {
+        requests_per_second: body.requests_per_second,
+        burst: body.burst,
+        quota_bytes: body.quota_bytes,
+    };
+    let mut tx = begin(&cp, origin).await?;
+    tenants::set_limits(&mut tx, &cp, id, change).await?;
+    finish(&cp, tx, id).await
+}
+
+async fn suspend(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let mut tx = begin(&cp, origin).await?;
+    tenants::suspend(&mut tx, &cp, id).await?;
+    finish(&cp, tx, id).await
+}
+
+async fn resume(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let mut tx = begin(&cp, origin).await?;
+    tenants::resume(&mut tx, &cp, id).await?;
+    finish(&cp, tx, id).await
+}
+
+/// Commits a change of the tenant, waits for the nodes, and answers the tenant as it is now.
+async fn finish(cp: &ControlPlane, mut tx: Tx, id: TenantId) -> Result<Json<TenantBody>, Error> {
+    let tenant = tenants::by_id(&mut tx, id).await?;
+    tx.commit().await?;
+    cp.wait_applied(tenant.revision, APPLY_TIMEOUT).await;
+    Ok(Json(tenant.into()))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewAccessKeyBody {
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    buckets: Vec<String>,
+    #[serde(default)]
+    prefixes: Vec<String>,
+    #[serde(default)]
+    permission: Permission,
+    #[serde(default)]
+    expires_in_seconds: Option<u32>,
+}
+
+/// The one answer that bears a secret.
+#[derive(Serialize)]
+struct AccessKeyBody {
+    tenant_id: TenantId,
+    access_key_id: String,
+    secret_access_key: String,
+    endpoint: String,
+    region: String,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl AccessKeyBody {
+    fn new(cp: &ControlPlane, tenant_id: TenantId, key: CreatedAccessKey) -> Self {
+        Self {
+            tenant_id,
+            access_key_id: key.access_key_id,
+            secret_access_key: key.secret_access_key.to_string(),
+            endpoint: cp.config().s3_endpoint.clone(),
+            region: cp.config().region.clone(),
+            expires_at: key.expires_at,
+        }
+    }
+}
+
+async fn list_access_keys(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_tenant(tenant_id(&id)?).await?;
+    tenants::get(&mut tx).await?;
+    let keys = access_keys::list(&mut tx).await?;
+    Ok(Json(json!({ "access_keys": keys })))
+}
+
+async fn create_access_key(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+    Body(body): Body<NewAccessKeyBody>,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let lifetime = body.expires_in_seconds.map(i64::from);
+    let new = NewAccessKey {
+        name: body.name.unwrap_or_else(|| "operator's key".to_owned()),
+        scope: Scope {
+            buckets: body.buckets,
+            prefixes: body.prefixes,
+            permission: body.permission,
+            source_addresses: Vec::new(),
+        },
+        expires_at: lifetime.map(|s| cp.clock().now() + chrono::Duration::seconds(s)),
+    };
+    let mut tx = cp.begin_tenant(id).await?.acting(Actor::Operator, origin);
+    let key = access_keys::create(&mut tx, &cp, new).await?;
+    tx.commit().await?;
+    cp.wait_applied(key.revision, APPLY_TIMEOUT).await;
+    Ok((StatusCode::CREATED, Json(AccessKeyBody::new(&cp, id, key))))
+}
+
+async fn revoke_access_key(
+    State(cp): State<ControlPlane>,
+    Path(access_key_id): Path<String>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    let tenant = db::access_keys::tenant_of(&mut tx, &access_key_id)
+        .await?
+        .ok_or(Error::NotFound("access key"))?;
+    drop(tx);
+    let mut tx = cp
+        .begin_tenant(tenant)
+        .await?
+        .acting(Actor::Operator, origin);
+    let revision = access_keys::revoke(&mut tx, &cp, &access_key_id).await?;
+    tx.commit().await?;
+    let receipt = cp.wait_applied(revision, APPLY_TIMEOUT).await;
+    Ok(Json(json!({
+        "access_key_id": access_key_id,
+        "revision": receipt.revision,
+        "nodes": receipt.nodes,
+        "pending": receipt.pending,
+    })))
+}
+
+async fn list_plans(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    let plans = plans::list(&mut tx).await?;
+    Ok(Json(json!({ "plans": plans })))
+}
+
+async fn list_nodes(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    let nodes = nodes::list(&mut tx, &cp).await?;
+    Ok(Json(json!({ "nodes": nodes })))
+}
+
+async fn create_join_token(
+    State(cp): State<ControlPlane>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = begin(&cp, origin).await?;
+    let token = nodes::create_join_token(&mut tx, &cp).await?;
+    tx.commit().await?;
+    let body = json!({ "join_token": token.join_token.as_str(), "expires_at": token.expires_at });
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+async fn begin(cp: &ControlPlane, origin: Origin) -> Result<Tx, Error> {
+    Ok(cp.begin_system().await?.acting(Actor::Operator, origin))
+}
+
+fn tenant_id(text: &str) -> Result<TenantId, Error> {
+    text.parse().map_err(|_| Error::NotFound("tenant"))
+}

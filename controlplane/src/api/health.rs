@@ -1,0 +1,85 @@
+//! What the operator's monitoring asks; for a port that is not public.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::{StatusCode, header};
+
+use crate::{ControlPlane, Error, db, nodes};
+
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
+
+pub(crate) fn router(cp: ControlPlane) -> Router {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(cp)
+}
+
+/// Whether the database answers.
+async fn ready(State(cp): State<ControlPlane>) -> Response {
+    let reachable = tokio::time::timeout(READY_TIMEOUT, db::is_reachable(cp.pool())).await;
+    match reachable {
+        Ok(true) => "ready\n".into_response(),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the database does not answer\n",
+        )
+            .into_response(),
+    }
+}
+
+/// <https://prometheus.io/docs/instrumenting/exposition_formats/>
+async fn metrics(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    let revision = db::revision::head(tx.connection()).await?;
+    let tenants = db::tenants::count(tx.connection()).await?;
+    let nodes = nodes::list(&mut tx, &cp).await?;
+    drop(tx);
+    let connected = nodes.iter().filter(|n| n.connected).count();
+    let streams = cp.push().acks.count();
+    let mut text = String::new();
+    let mut gauge = |name: &str, help: &str, value: &dyn std::fmt::Display| {
+        let _ = writeln!(
+            text,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}"
+        );
+    };
+    gauge(
+        "vaultaire_revision",
+        "Newest configuration revision.",
+        &revision,
+    );
+    gauge(
+        "vaultaire_tenants",
+        "Tenants that are not deleted.",
+        &tenants,
+    );
+    gauge(
+        "vaultaire_nodes",
+        "Data-plane nodes that ever joined.",
+        &nodes.len(),
+    );
+    gauge(
+        "vaultaire_nodes_connected",
+        "Nodes connected to any control plane.",
+        &connected,
+    );
+    gauge(
+        "vaultaire_streams",
+        "Nodes connected to this process.",
+        &streams,
+    );
+    text.push_str("# HELP vaultaire_node_revision Revision that the node acknowledged.\n");
+    text.push_str("# TYPE vaultaire_node_revision gauge\n");
+    for node in &nodes {
+        let (id, revision) = (node.node_id, node.revision);
+        let _ = writeln!(text, "vaultaire_node_revision{{node=\"{id}\"}} {revision}");
+    }
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
+}

@@ -1,0 +1,87 @@
+//! What a control plane is told at its start. Everything else is in the database.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::MasterKey;
+
+pub struct Config {
+    /// `postgres://…`; its user owns the tables, is no superuser, and may create roles.
+    pub database_url: String,
+    /// Where people reach the dashboard, such as `http://127.0.0.1:8080`; no slash at the end.
+    pub public_url: String,
+    /// What customers are told as the S3 endpoint, such as `http://127.0.0.1:9000`.
+    pub s3_endpoint: String,
+    /// The region that customers sign for.
+    pub region: String,
+    pub master_key: MasterKey,
+    /// Opens `/api/v1/admin`; never empty.
+    pub admin_token: String,
+    pub engine: EngineConfig,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("public_url", &self.public_url)
+            .field("s3_endpoint", &self.s3_endpoint)
+            .field("region", &self.region)
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The S3 engine underneath, and how tenants' buckets are laid on it.
+#[derive(Clone)]
+pub struct EngineConfig {
+    /// `http://host:port` or `https://host[:port]`; addressed path-style.
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub placement: PlacementKind,
+    /// The engine's bucket that pooled buckets share; needed for [`PlacementKind::Pooled`].
+    pub pool_bucket: Option<String>,
+}
+
+impl fmt::Debug for EngineConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineConfig")
+            .field("endpoint", &self.endpoint)
+            .field("region", &self.region)
+            .field("placement", &self.placement)
+            .field("pool_bucket", &self.pool_bucket)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlacementKind {
+    /// One engine bucket for each of a tenant's buckets.
+    Dedicated,
+    /// Many in one engine bucket, each under a prefix of its own; for engines that allow few buckets.
+    Pooled,
+}
+
+impl PlacementKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dedicated => "dedicated",
+            Self::Pooled => "pooled",
+        }
+    }
+}
+
+impl FromStr for PlacementKind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "dedicated" => Ok(Self::Dedicated),
+            "pooled" => Ok(Self::Pooled),
+            other => Err(format!(
+                "placement is `dedicated` or `pooled`, not `{other}`"
+            )),
+        }
+    }
+}

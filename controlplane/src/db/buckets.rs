@@ -1,0 +1,176 @@
+//! Buckets and their states.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, query, query_as, query_scalar};
+use uuid::Uuid;
+
+use crate::buckets::Bucket;
+use crate::ids::{BucketId, TenantId};
+use crate::{Error, Tx};
+
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub name: String,
+    pub status: String,
+    pub engine_id: String,
+    pub engine_bucket: String,
+    pub prefix: String,
+    pub created_at: DateTime<Utc>,
+    pub claim: Option<Uuid>,
+    pub claimed_until: Option<DateTime<Utc>>,
+}
+
+/// Those that customers see, by name.
+pub(crate) async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Bucket>, Error> {
+    let rows = query!(
+        "SELECT id, name, created_at FROM buckets WHERE tenant_id = $1 AND status <> 'creating' ORDER BY name",
+        tenant.0
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Bucket {
+            id: row.id.into(),
+            name: row.name,
+            created_at: row.created_at,
+        })
+        .collect())
+}
+
+pub(crate) async fn find(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Option<Row>, Error> {
+    let row = query_as!(
+        Row,
+        "SELECT id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until
+         FROM buckets WHERE tenant_id = $1 AND name = $2 FOR UPDATE",
+        tenant.0,
+        name
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row)
+}
+
+pub(crate) async fn count(tx: &mut Tx, tenant: TenantId) -> Result<i64, Error> {
+    let count = query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM buckets WHERE tenant_id = $1"#,
+        tenant.0
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(count)
+}
+
+pub(crate) async fn insert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
+    query!(
+        "INSERT INTO buckets (id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        row.id,
+        row.tenant_id,
+        row.name,
+        row.status,
+        row.engine_id,
+        row.engine_bucket,
+        row.prefix,
+        row.created_at,
+        row.claim,
+        row.claimed_until
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Changes the state and the claim, whoever holds it; the caller has the row locked.
+pub(crate) async fn set(
+    tx: &mut Tx,
+    id: Uuid,
+    status: &str,
+    claim: Option<(Uuid, DateTime<Utc>)>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE buckets SET status = $2, claim = $3, claimed_until = $4 WHERE id = $1",
+        id,
+        status,
+        claim.map(|(claim, _)| claim),
+        claim.map(|(_, until)| until)
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Ends a claim by becoming active. `false`: the claim is no longer the caller's.
+pub(crate) async fn activate(
+    tx: &mut Tx,
+    id: Uuid,
+    claim: Uuid,
+    created_at: Option<DateTime<Utc>>,
+) -> Result<bool, Error> {
+    let done = query!(
+        "UPDATE buckets SET status = 'active', claim = NULL, claimed_until = NULL, created_at = COALESCE($3, created_at)
+         WHERE id = $1 AND claim = $2",
+        id,
+        claim,
+        created_at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Lets go of a claim; the state stays, and whoever comes next may take it up.
+pub(crate) async fn release(tx: &mut Tx, id: Uuid, claim: Uuid) -> Result<(), Error> {
+    query!(
+        "UPDATE buckets SET claim = NULL, claimed_until = NULL WHERE id = $1 AND claim = $2",
+        id,
+        claim
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// `false`: the claim is no longer the caller's.
+pub(crate) async fn delete(tx: &mut Tx, id: BucketId, claim: Uuid) -> Result<bool, Error> {
+    let done = query!(
+        "DELETE FROM buckets WHERE id = $1 AND claim = $2",
+        id.0,
+        claim
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The buckets of these tenants that nodes know.
+pub(crate) async fn of_tenants(
+    conn: &mut PgConnection,
+    tenants: &[Uuid],
+) -> Result<Vec<Row>, sqlx::Error> {
+    query_as!(
+        Row,
+        "SELECT id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until
+         FROM buckets WHERE tenant_id = ANY($1) AND status <> 'creating' ORDER BY tenant_id, name",
+        tenants
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Deletions that nobody is at work on any more.
+pub(crate) async fn left_deleting(
+    tx: &mut Tx,
+    now: DateTime<Utc>,
+) -> Result<Vec<(Uuid, String)>, Error> {
+    let rows = query!(
+        "SELECT tenant_id, name FROM buckets
+         WHERE status = 'deleting' AND (claimed_until IS NULL OR claimed_until <= $1) LIMIT 100",
+        now
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows.into_iter().map(|r| (r.tenant_id, r.name)).collect())
+}

@@ -1,0 +1,83 @@
+//! Engines. The secret is sealed before it comes here.
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+use sqlx::{PgConnection, query, query_as};
+use wire::EngineCapabilities;
+
+use crate::{Error, Tx};
+
+#[derive(Clone)]
+pub(crate) struct Row {
+    pub id: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret: Vec<u8>,
+    pub placement: String,
+    pub pool_bucket: Option<String>,
+    pub capabilities: Json<EngineCapabilities>,
+}
+
+pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
+    query_as!(
+        Row,
+        r#"SELECT id, endpoint, region, access_key_id, secret, placement, pool_bucket,
+                  capabilities AS "capabilities: Json<EngineCapabilities>"
+           FROM engines ORDER BY id"#
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// As `list`, for one, and nobody else changes it before this transaction ends.
+pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Row>, Error> {
+    let row = query_as!(
+        Row,
+        r#"SELECT id, endpoint, region, access_key_id, secret, placement, pool_bucket,
+                  capabilities AS "capabilities: Json<EngineCapabilities>"
+           FROM engines WHERE id = $1 FOR UPDATE"#,
+        id
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row)
+}
+
+pub(crate) async fn upsert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
+    query!(
+        "INSERT INTO engines (id, endpoint, region, access_key_id, secret, placement, pool_bucket, capabilities)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+         ON CONFLICT (id) DO UPDATE SET endpoint = EXCLUDED.endpoint, region = EXCLUDED.region,
+            access_key_id = EXCLUDED.access_key_id, secret = EXCLUDED.secret, placement = EXCLUDED.placement,
+            pool_bucket = EXCLUDED.pool_bucket, capabilities = EXCLUDED.capabilities",
+        row.id,
+        row.endpoint,
+        row.region,
+        row.access_key_id,
+        row.secret,
+        row.placement,
+        row.pool_bucket,
+        Json(row.capabilities.0) as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_capabilities(
+    tx: &mut Tx,
+    id: &str,
+    capabilities: EngineCapabilities,
+    at: DateTime<Utc>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE engines SET capabilities = $2, probed_at = $3 WHERE id = $1",
+        id,
+        Json(capabilities) as _,
+        at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}

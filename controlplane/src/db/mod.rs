@@ -1,0 +1,123 @@
+//! All SQL of the project, one file a table, checked at compile time.
+//! No decision is taken here: callers begin, decide and commit.
+
+pub(crate) mod access_keys;
+pub(crate) mod audit;
+pub(crate) mod buckets;
+pub(crate) mod engines;
+pub(crate) mod login_failures;
+pub(crate) mod members;
+pub(crate) mod nodes;
+pub(crate) mod plans;
+pub(crate) mod revision;
+pub(crate) mod sessions;
+pub(crate) mod settings;
+pub(crate) mod tenants;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context;
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{PgConnection, PgPool, query};
+use tokio::time::Instant;
+
+use crate::ids::TenantId;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../migrations");
+
+/// The channel on which the number of a new revision is announced.
+pub(crate) const REVISION_CHANNEL: &str = "vaultaire_revision";
+
+/// Connects, trying for half a minute: the database may still be starting.
+pub(crate) async fn connect(url: &str) -> anyhow::Result<PgPool> {
+    let options = PgConnectOptions::from_str(url)
+        .context("DATABASE_URL is not a postgres:// URL")?
+        .application_name("vaultaire");
+    let place = format!("{}:{}", options.get_host(), options.get_port());
+    let until = Instant::now() + Duration::from_secs(30);
+    let mut told = false;
+    loop {
+        let pool = PgPoolOptions::new()
+            .max_connections(24)
+            .acquire_timeout(Duration::from_secs(5))
+            .connect_with(options.clone())
+            .await;
+        match pool {
+            Ok(pool) => return Ok(pool),
+            Err(error) if Instant::now() >= until || is_final(&error) => {
+                return Err(error).with_context(|| {
+                    format!("the database at {place} cannot be used (DATABASE_URL)")
+                });
+            }
+            Err(error) => {
+                if !told {
+                    tracing::warn!(%place, %error, "waiting for the database");
+                    told = true;
+                }
+                tokio::time::sleep(Duration::from_millis(300)).await;
+            }
+        }
+    }
+}
+
+/// A wrong password or database name does not mend itself; a server that is starting (57P03) does.
+fn is_final(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Database(error) => error.code().is_some_and(|c| c != "57P03" && c != "53300"),
+        sqlx::Error::Configuration(_) => true,
+        _ => false,
+    }
+}
+
+/// Brings the tables up to date; several control planes may do so at once (sqlx takes an advisory lock).
+pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
+    let superuser = query!(
+        r#"SELECT rolsuper OR rolbypassrls AS "bypasses!" FROM pg_roles WHERE rolname = current_user"#
+    )
+    .fetch_one(pool)
+    .await?
+    .bypasses;
+    if superuser {
+        tracing::warn!(
+            "the database user is a superuser; an ordinary user with CREATEROLE that owns the database is enough"
+        );
+    }
+    MIGRATIONS
+        .run(pool)
+        .await
+        .context("bringing the database up to date failed")
+}
+
+pub(crate) async fn listener(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(REVISION_CHANNEL).await?;
+    Ok(listener)
+}
+
+pub(crate) async fn is_reachable(pool: &PgPool) -> bool {
+    query!("SELECT 1 AS one").fetch_one(pool).await.is_ok()
+}
+
+/// To the end of the transaction only this tenant's rows can be seen.
+pub(crate) async fn enter_tenant(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+) -> Result<(), sqlx::Error> {
+    query!(
+        "SELECT set_config('role', 'vaultaire_app', true) AS role, set_config('vaultaire.tenant_id', $1, true) AS tenant",
+        tenant.to_string()
+    )
+    .fetch_one(conn)
+    .await
+    .map(drop)
+}
+
+/// To the end of the transaction every tenant's rows can be seen.
+pub(crate) async fn enter_system(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    query!("SELECT set_config('role', 'vaultaire_system', true)")
+        .fetch_one(conn)
+        .await
+        .map(drop)
+}

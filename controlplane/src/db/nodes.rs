@@ -1,0 +1,205 @@
+//! Nodes and the tokens that let them in.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use sqlx::{PgConnection, query, query_as, query_scalar};
+use uuid::Uuid;
+use wire::Revision;
+
+use crate::ids::NodeId;
+use crate::{Error, Tx};
+
+pub(crate) struct Row {
+    pub id: Uuid,
+    pub s3_address: String,
+    pub version: String,
+    pub revision: Revision,
+    pub connected_until: Option<DateTime<Utc>>,
+    pub last_seen: Option<DateTime<Utc>>,
+    pub nacked_revision: Option<Revision>,
+    pub nack_reason: Option<String>,
+}
+
+pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
+    query_as!(
+        Row,
+        "SELECT id, s3_address, version, revision, connected_until, last_seen, nacked_revision, nack_reason
+         FROM nodes ORDER BY created_at, id"
+    )
+    .fetch_all(conn)
+    .await
+}
+
+pub(crate) async fn public_key(
+    conn: &mut PgConnection,
+    node: NodeId,
+) -> Result<Option<Vec<u8>>, sqlx::Error> {
+    query_scalar!("SELECT public_key FROM nodes WHERE id = $1", node.0)
+        .fetch_optional(conn)
+        .await
+}
+
+/// A node with this public key, new or known already.
+pub(crate) async fn upsert(
+    tx: &mut Tx,
+    id: NodeId,
+    public_key: &[u8],
+    s3_address: &str,
+    now: DateTime<Utc>,
+) -> Result<NodeId, Error> {
+    let id = query_scalar!(
+        "INSERT INTO nodes (id, public_key, s3_address, created_at) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (public_key) DO UPDATE SET s3_address = EXCLUDED.s3_address
+         RETURNING id",
+        id.0,
+        public_key,
+        s3_address,
+        now
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(NodeId(id))
+}
+
+/// A stream has begun to speak for the node.
+pub(crate) struct Connect<'a> {
+    pub node: NodeId,
+    pub stream: Uuid,
+    pub s3_address: &'a str,
+    pub version: &'a str,
+    pub boot_id: &'a str,
+    pub revision: Revision,
+    pub now: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+}
+
+/// Answers the day of the signing keys that the node has, as far as is known.
+pub(crate) async fn connect(
+    conn: &mut PgConnection,
+    new: Connect<'_>,
+) -> Result<Option<NaiveDate>, sqlx::Error> {
+    query_scalar!(
+        "UPDATE nodes SET stream = $2, s3_address = $3, version = $4, boot_id = $5, revision = $6, last_seen = $7,
+            connected_until = $8, nacked_revision = NULL, nack_reason = NULL,
+            keys_day = CASE WHEN $6::bigint > 0 THEN keys_day END
+         WHERE id = $1 RETURNING keys_day",
+        new.node.0,
+        new.stream,
+        new.s3_address,
+        new.version,
+        new.boot_id,
+        new.revision,
+        new.now,
+        new.until
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// What a stream reports of its node.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    pub revision: Revision,
+    pub keys_day: Option<NaiveDate>,
+    pub nack: Option<(Revision, String)>,
+}
+
+/// `false`: another stream speaks for the node now.
+pub(crate) async fn report(
+    conn: &mut PgConnection,
+    node: NodeId,
+    stream: Uuid,
+    progress: &Progress,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let done = query!(
+        "UPDATE nodes SET revision = $3, keys_day = COALESCE($4, keys_day), nacked_revision = $5, nack_reason = $6,
+            last_seen = $7, connected_until = $8
+         WHERE id = $1 AND stream = $2",
+        node.0,
+        stream,
+        progress.revision,
+        progress.keys_day,
+        progress.nack.as_ref().map(|n| n.0),
+        progress.nack.as_ref().map(|n| n.1.as_str()),
+        now,
+        until
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+pub(crate) async fn disconnect(
+    conn: &mut PgConnection,
+    node: NodeId,
+    stream: Uuid,
+) -> Result<(), sqlx::Error> {
+    query!(
+        "UPDATE nodes SET stream = NULL, connected_until = NULL WHERE id = $1 AND stream = $2",
+        node.0,
+        stream
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn insert_join_token(
+    tx: &mut Tx,
+    token_hash: &[u8],
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<(), Error> {
+    query!(
+        "INSERT INTO join_tokens (token_hash, created_at, expires_at) VALUES ($1, $2, $3)",
+        token_hash,
+        now,
+        expires_at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// The public key of the node that used the token, `Some(None)` where none did; `None`: no such token, or too late.
+pub(crate) async fn lock_join_token(
+    tx: &mut Tx,
+    token_hash: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<Option<Vec<u8>>>, Error> {
+    let row = query!(
+        r#"SELECT n.public_key AS "public_key?" FROM join_tokens j LEFT JOIN nodes n ON n.id = j.used_by
+           WHERE j.token_hash = $1 AND j.expires_at > $2 FOR UPDATE OF j"#,
+        token_hash,
+        now
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row.map(|r| r.public_key))
+}
+
+pub(crate) async fn use_join_token(
+    tx: &mut Tx,
+    token_hash: &[u8],
+    node: NodeId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE join_tokens SET used_at = $3, used_by = $2 WHERE token_hash = $1",
+        token_hash,
+        node.0,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Every node gets a snapshot when it connects next.
+pub(crate) async fn forget_keys(tx: &mut Tx) -> Result<(), Error> {
+    query!("UPDATE nodes SET keys_day = NULL")
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}

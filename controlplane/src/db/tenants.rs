@@ -1,0 +1,232 @@
+//! Tenants, with the terms that hold for them.
+
+use chrono::{DateTime, Utc};
+use sqlx::{PgConnection, query, query_as, query_scalar};
+use uuid::Uuid;
+use wire::{Limits, Revision, TenantStatus};
+
+use crate::ids::TenantId;
+use crate::plans::Plan;
+use crate::tenants::Tenant;
+use crate::{Error, Tx};
+
+struct Row {
+    id: Uuid,
+    name: String,
+    email: String,
+    status: String,
+    created_at: DateTime<Utc>,
+    trial_ends_at: Option<DateTime<Utc>>,
+    revision: Revision,
+    rate: i32,
+    burst: i32,
+    quota: Option<i64>,
+    plan_id: String,
+    plan_name: String,
+    price_cents: i64,
+    currency: String,
+    storage_bytes: i64,
+    plan_quota: Option<i64>,
+    plan_rate: i32,
+    plan_burst: i32,
+    trial_days: Option<i32>,
+    bucket_limit: i32,
+    access_key_limit: i32,
+}
+
+macro_rules! select {
+    ($tail:literal $(, $arg:expr)*) => {
+        query_as!(
+            Row,
+            r#"SELECT t.id, t.name, t.email, t.status, t.created_at, t.trial_ends_at, t.revision,
+                      COALESCE(t.requests_per_second, p.requests_per_second) AS "rate!",
+                      COALESCE(t.burst, p.burst) AS "burst!",
+                      COALESCE(t.quota_bytes, p.quota_bytes) AS quota,
+                      p.id AS plan_id, p.name AS plan_name, p.price_cents, p.currency, p.storage_bytes,
+                      p.quota_bytes AS plan_quota, p.requests_per_second AS plan_rate, p.burst AS plan_burst,
+                      p.trial_days, p.bucket_limit, p.access_key_limit
+               FROM tenants t JOIN plans p ON p.id = t.plan_id "# + $tail
+            $(, $arg)*
+        )
+    };
+}
+
+impl From<Row> for Tenant {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id.into(),
+            name: row.name,
+            email: row.email,
+            status: status_from(&row.status),
+            limits: Limits {
+                requests_per_second: row.rate.unsigned_abs(),
+                burst: row.burst.unsigned_abs(),
+                concurrent_requests: None,
+                quota_bytes: row.quota.map(i64::unsigned_abs),
+            },
+            plan: Plan {
+                id: row.plan_id,
+                name: row.plan_name,
+                price_cents: row.price_cents,
+                currency: row.currency,
+                storage_bytes: row.storage_bytes,
+                quota_bytes: row.plan_quota,
+                requests_per_second: row.plan_rate,
+                burst: row.plan_burst,
+                trial_days: row.trial_days,
+                bucket_limit: row.bucket_limit,
+                access_key_limit: row.access_key_limit,
+            },
+            created_at: row.created_at,
+            trial_ends_at: row.trial_ends_at,
+            revision: row.revision,
+        }
+    }
+}
+
+pub(crate) fn status_from(text: &str) -> TenantStatus {
+    match text {
+        "active" => TenantStatus::Active,
+        "read_only" => TenantStatus::ReadOnly,
+        "suspended" => TenantStatus::Suspended,
+        "deleted" => TenantStatus::Deleted,
+        _ => TenantStatus::Unknown,
+    }
+}
+
+fn status_text(status: TenantStatus) -> &'static str {
+    match status {
+        TenantStatus::Active => "active",
+        TenantStatus::ReadOnly => "read_only",
+        TenantStatus::Deleted => "deleted",
+        // What is not known is denied.
+        TenantStatus::Suspended | TenantStatus::Unknown => "suspended",
+    }
+}
+
+pub(crate) async fn get(tx: &mut Tx, id: TenantId) -> Result<Option<Tenant>, Error> {
+    let row = select!("WHERE t.id = $1", id.0)
+        .fetch_optional(tx.connection())
+        .await?;
+    Ok(row.map(Tenant::from))
+}
+
+/// As [`get`], and nobody else changes the tenant before this transaction ends.
+pub(crate) async fn lock(tx: &mut Tx, id: TenantId) -> Result<Option<Tenant>, Error> {
+    let row = select!("WHERE t.id = $1 FOR NO KEY UPDATE OF t", id.0)
+        .fetch_optional(tx.connection())
+        .await?;
+    Ok(row.map(Tenant::from))
+}
+
+pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<Tenant>, Error> {
+    let rows = select!("WHERE t.status <> 'deleted' ORDER BY t.created_at, t.id")
+        .fetch_all(tx.connection())
+        .await?;
+    Ok(rows.into_iter().map(Tenant::from).collect())
+}
+
+/// Up to `limit` tenants that changed after `revision`, in the order of their changes; deleted ones too.
+pub(crate) async fn changed_after(
+    conn: &mut PgConnection,
+    revision: Revision,
+    limit: i64,
+) -> Result<Vec<Tenant>, sqlx::Error> {
+    let rows = select!(
+        "WHERE t.revision > $1 ORDER BY t.revision LIMIT $2",
+        revision,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Tenant::from).collect())
+}
+
+/// Up to `limit` tenants that are not deleted, by id, after the id given.
+pub(crate) async fn page(
+    conn: &mut PgConnection,
+    after: Option<TenantId>,
+    limit: i64,
+) -> Result<Vec<Tenant>, sqlx::Error> {
+    let after = after.map_or(Uuid::nil(), TenantId::as_uuid);
+    let rows = select!(
+        "WHERE t.id > $1 AND t.status <> 'deleted' ORDER BY t.id LIMIT $2",
+        after,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Tenant::from).collect())
+}
+
+pub(crate) struct New<'a> {
+    pub id: TenantId,
+    pub name: &'a str,
+    pub email: &'a str,
+    pub plan: &'a str,
+    pub trial_ends_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+pub(crate) async fn insert(tx: &mut Tx, new: New<'_>) -> Result<(), Error> {
+    query!(
+        "INSERT INTO tenants (id, name, email, plan_id, trial_ends_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        new.id.0,
+        new.name,
+        new.email,
+        new.plan,
+        new.trial_ends_at,
+        new.created_at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_status(
+    tx: &mut Tx,
+    id: TenantId,
+    status: TenantStatus,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET status = $2 WHERE id = $1",
+        id.0,
+        status_text(status)
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Each figure: whether it is set at all, and to what (`None`: the plan's).
+pub(crate) async fn set_limits(
+    tx: &mut Tx,
+    id: TenantId,
+    rate: Option<Option<i32>>,
+    burst: Option<Option<i32>>,
+    quota: Option<Option<i64>>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET
+            requests_per_second = CASE WHEN $2 THEN $3 ELSE requests_per_second END,
+            burst = CASE WHEN $4 THEN $5 ELSE burst END,
+            quota_bytes = CASE WHEN $6 THEN $7 ELSE quota_bytes END
+         WHERE id = $1",
+        id.0,
+        rate.is_some(),
+        rate.flatten(),
+        burst.is_some(),
+        burst.flatten(),
+        quota.is_some(),
+        quota.flatten()
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn count(conn: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    query_scalar!(r#"SELECT count(*) AS "count!" FROM tenants WHERE status <> 'deleted'"#)
+        .fetch_one(conn)
+        .await
+}

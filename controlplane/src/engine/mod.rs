@@ -1,0 +1,193 @@
+//! The S3 engine underneath: buckets are made, emptied of unfinished uploads, and removed here.
+//! Objects never pass through; the data plane carries them.
+
+mod probe;
+mod register;
+
+use std::time::Duration;
+
+use anyhow::Context;
+use aws_credential_types::Credentials;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Config, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+    SharedCredentialsProvider,
+};
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+pub(crate) use probe::probe_until_done;
+pub(crate) use register::{ENGINE_ID, SETTINGS_ROW, register};
+
+use crate::{EngineConfig, PlacementKind};
+
+/// The region for which S3 wants no location said.
+const DEFAULT_REGION: &str = "us-east-1";
+
+pub(crate) struct Engine {
+    client: Client,
+    region: String,
+    placement: PlacementKind,
+    pool_bucket: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removed {
+    Gone,
+    NotEmpty,
+}
+
+impl Engine {
+    pub(crate) fn new(config: &EngineConfig) -> anyhow::Result<Self> {
+        let endpoint: http::Uri = config.endpoint.parse().context("the engine's endpoint")?;
+        anyhow::ensure!(
+            matches!(endpoint.scheme_str(), Some("http" | "https")) && endpoint.host().is_some(),
+            "the engine's endpoint is http://host:port or https://host[:port], not {}",
+            config.endpoint
+        );
+        anyhow::ensure!(
+            config.placement == PlacementKind::Dedicated || config.pool_bucket.is_some(),
+            "pooled placement needs a pool bucket"
+        );
+        Ok(Self {
+            client: client(config),
+            region: config.region.clone(),
+            placement: config.placement,
+            pool_bucket: config.pool_bucket.clone(),
+        })
+    }
+
+    /// Making a bucket that is ours already is no error.
+    pub(crate) async fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
+        let mut request = self.client.create_bucket().bucket(bucket);
+        if self.region != DEFAULT_REGION {
+            request = request.create_bucket_configuration(
+                CreateBucketConfiguration::builder()
+                    .location_constraint(BucketLocationConstraint::from(self.region.as_str()))
+                    .build(),
+            );
+        }
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
+            // Some engines say this of one's own bucket too; then it can be looked at.
+            Err(error) if error.code() == Some("BucketAlreadyExists") => self
+                .client
+                .head_bucket()
+                .bucket(bucket)
+                .send()
+                .await
+                .map(drop)
+                .map_err(|_| explain(error)),
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    /// Whether there is no object under the prefix; one that is not there is empty.
+    pub(crate) async fn is_empty(&self, bucket: &str, prefix: &str) -> anyhow::Result<bool> {
+        let listed = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .max_keys(1)
+            .send()
+            .await;
+        match listed {
+            Ok(page) => Ok(page.contents().is_empty() && page.common_prefixes().is_empty()),
+            Err(error) if error.code() == Some("NoSuchBucket") => Ok(true),
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    /// As S3 does with a bucket's unfinished uploads when the bucket is deleted.
+    pub(crate) async fn abort_uploads(&self, bucket: &str, prefix: &str) -> anyhow::Result<()> {
+        loop {
+            let listed = self
+                .client
+                .list_multipart_uploads()
+                .bucket(bucket)
+                .prefix(prefix)
+                .send()
+                .await;
+            let page = match listed {
+                Ok(page) => page,
+                Err(error) if error.code() == Some("NoSuchBucket") => return Ok(()),
+                Err(error) => return Err(explain(error)),
+            };
+            for upload in page.uploads() {
+                let aborted = self
+                    .client
+                    .abort_multipart_upload()
+                    .bucket(bucket)
+                    .set_key(upload.key.clone())
+                    .set_upload_id(upload.upload_id.clone())
+                    .send()
+                    .await;
+                match aborted {
+                    Ok(_) => {}
+                    Err(error) if error.code() == Some("NoSuchUpload") => {}
+                    Err(error) => return Err(explain(error)),
+                }
+            }
+            // What was aborted is not listed again, so the first page is always the next one.
+            if page.uploads().is_empty() || page.is_truncated() != Some(true) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The engine itself refuses while anything is in it, old versions included.
+    pub(crate) async fn remove_bucket(&self, bucket: &str) -> anyhow::Result<Removed> {
+        match self.client.delete_bucket().bucket(bucket).send().await {
+            Ok(_) => Ok(Removed::Gone),
+            Err(error) if error.code() == Some("NoSuchBucket") => Ok(Removed::Gone),
+            Err(error) if error.code() == Some("BucketNotEmpty") => Ok(Removed::NotEmpty),
+            Err(error) => Err(explain(error)),
+        }
+    }
+}
+
+fn client(config: &EngineConfig) -> Client {
+    let credentials = Credentials::new(
+        &config.access_key_id,
+        &config.secret_access_key,
+        None,
+        None,
+        "vaultaire",
+    );
+    let http = aws_smithy_http_client::Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(2))
+        .operation_attempt_timeout(Duration::from_secs(8))
+        .operation_timeout(Duration::from_secs(20))
+        .build();
+    let config = Config::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .endpoint_url(&config.endpoint)
+        .force_path_style(true)
+        .region(Region::new(config.region.clone()))
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .retry_config(RetryConfig::standard().with_max_attempts(3))
+        .timeout_config(timeouts)
+        // Many engines know neither trailers nor the newer checksums.
+        .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .build();
+    Client::from_conf(config)
+}
+
+/// The whole chain of causes: the SDK's own sentence is only "service error".
+fn explain<E, R>(error: SdkError<E, R>) -> anyhow::Error
+where
+    E: std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    anyhow::anyhow!("engine: {}", DisplayErrorContext(&error))
+}

@@ -1,0 +1,31 @@
+//! The control plane: accounts, access keys, buckets, plans and nodes, kept in Postgres and pushed to data planes.
+//! It renders no page (crate `web` does) and serves no object (crate `dataplane` does).
+
+pub mod access_keys;
+pub mod accounts;
+mod api;
+pub mod audit;
+pub mod buckets;
+mod clock;
+mod config;
+mod db;
+mod engine;
+mod error;
+pub mod ids;
+pub mod nodes;
+mod passwords;
+mod plane;
+pub mod plans;
+mod push;
+mod random;
+mod secrets;
+pub mod tenants;
+mod tx;
+
+pub use api::admin_route_table;
+pub use clock::Clock;
+pub use config::{Config, EngineConfig, PlacementKind};
+pub use error::Error;
+pub use plane::{ControlPlane, NodeAck, PendingNode, Receipt};
+pub use secrets::{MasterKey, MasterKeyError};
+pub use tx::{Actor, Origin, Tx};

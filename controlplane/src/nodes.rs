@@ -1,0 +1,129 @@
+//! Data-plane nodes: who they are, where they are, how far they have come.
+//! A node keeps its private key to itself; what is known here is the public half.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Duration, Utc};
+use ed25519_dalek::VerifyingKey;
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use wire::{Join, Revision};
+use zeroize::Zeroizing;
+
+use crate::ids::NodeId;
+use crate::{ControlPlane, Error, Tx, audit, db, random};
+
+const JOIN_TOKEN_LIFETIME: Duration = Duration::hours(1);
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Node {
+    pub node_id: NodeId,
+    pub s3_address: String,
+    /// The last revision that it acknowledged.
+    pub revision: Revision,
+    pub connected: bool,
+    pub last_seen: Option<DateTime<Utc>>,
+    pub version: String,
+    /// What it could not apply, and why.
+    pub refused_revision: Option<Revision>,
+    pub refused_reason: Option<String>,
+}
+
+pub struct JoinToken {
+    pub join_token: Zeroizing<String>,
+    pub expires_at: DateTime<Utc>,
+}
+
+/// All nodes that ever joined. Needs a system transaction.
+pub async fn list(tx: &mut Tx, cp: &ControlPlane) -> Result<Vec<Node>, Error> {
+    let now = cp.clock().now();
+    let rows = db::nodes::list(tx.connection()).await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Node {
+            node_id: row.id.into(),
+            s3_address: row.s3_address,
+            revision: row.revision,
+            connected: row.connected_until.is_some_and(|until| until > now),
+            last_seen: row.last_seen,
+            version: row.version,
+            refused_revision: row.nacked_revision,
+            refused_reason: row.nack_reason,
+        })
+        .collect())
+}
+
+/// A token that lets one node in, once, within the hour. Needs a system transaction.
+pub async fn create_join_token(tx: &mut Tx, cp: &ControlPlane) -> Result<JoinToken, Error> {
+    let join_token = random::token(&mut rand::rng());
+    let now = cp.clock().now();
+    let expires_at = now + JOIN_TOKEN_LIFETIME;
+    db::nodes::insert_join_token(tx, &hash(&join_token), now, expires_at).await?;
+    let details = json!({ "expires_at": expires_at });
+    audit::record(tx, cp, None, "join_token.create", "", details).await?;
+    Ok(JoinToken {
+        join_token,
+        expires_at,
+    })
+}
+
+/// Lets a node in. The same node may ask again with the same token, in case it did not hear the answer.
+/// Needs a system transaction.
+pub(crate) async fn join(tx: &mut Tx, cp: &ControlPlane, join: &Join) -> Result<NodeId, Error> {
+    let public_key = decode_public_key(&join.public_key)?;
+    if join.s3_address.is_empty() || join.s3_address.len() > 255 {
+        return Err(Error::validation("s3_address", "It is `host:port`."));
+    }
+    let now = cp.clock().now();
+    let hash = hash(&join.join_token);
+    let used_by = db::nodes::lock_join_token(tx, &hash, now)
+        .await?
+        .ok_or(REFUSED)?;
+    if used_by.is_some_and(|used_by| used_by != public_key) {
+        return Err(REFUSED);
+    }
+    let id = NodeId::random();
+    let id = db::nodes::upsert(tx, id, &public_key, &join.s3_address, now).await?;
+    db::nodes::use_join_token(tx, &hash, id, now).await?;
+    let details = json!({ "s3_address": join.s3_address });
+    audit::record(tx, cp, None, "node.join", &id.to_string(), details).await?;
+    Ok(id)
+}
+
+/// One answer for unknown, used and expired.
+const REFUSED: Error = Error::Unauthorized("The join token is not valid any more.");
+
+fn hash(token: &str) -> [u8; 32] {
+    Sha256::digest(token.as_bytes()).into()
+}
+
+/// 32 bytes that are a point of the curve, and not one of the few for which anything is a signature.
+fn decode_public_key(text: &str) -> Result<[u8; 32], Error> {
+    let bytes: Option<[u8; 32]> = STANDARD.decode(text).ok().and_then(|b| b.try_into().ok());
+    bytes
+        .filter(|b| VerifyingKey::from_bytes(b).is_ok_and(|key| !key.is_weak()))
+        .ok_or_else(|| {
+            Error::validation(
+                "public_key",
+                "It is an Ed25519 public key, base64 of 32 bytes.",
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ed25519_dalek::SigningKey;
+
+    #[test]
+    fn only_a_sound_public_key_is_taken() {
+        let good = SigningKey::from_bytes(&[5; 32]).verifying_key();
+        let text = STANDARD.encode(good.as_bytes());
+        assert_eq!(decode_public_key(&text).ok(), Some(good.to_bytes()));
+        let identity = [&[1u8][..], &[0; 31]].concat();
+        for bad in ["", "???", "AAAA", &STANDARD.encode(identity)] {
+            assert!(decode_public_key(bad).is_err(), "{bad}");
+        }
+    }
+}

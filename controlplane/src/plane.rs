@@ -1,0 +1,265 @@
+//! The control plane as the program holds it: configuration, clock, database, engine, and the background tasks.
+//! It decides nothing itself; the domain modules do.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::Router;
+use serde::Serialize;
+use sqlx::{PgPool, Postgres, Transaction};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use wire::Revision;
+
+use crate::engine::Engine;
+use crate::ids::{NodeId, TenantId};
+use crate::passwords::Passwords;
+use crate::push::{self, Push};
+use crate::{Clock, Config, Error, Tx, api, buckets, db, engine};
+
+/// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
+const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
+
+#[derive(Clone)]
+pub struct ControlPlane(Arc<Inner>);
+
+struct Inner {
+    config: Config,
+    clock: Clock,
+    pool: PgPool,
+    engine: Engine,
+    passwords: Passwords,
+    push: Push,
+    stopping: watch::Sender<bool>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// Who serves a revision, and who does not yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Receipt {
+    pub revision: Revision,
+    pub nodes: Vec<NodeAck>,
+    pub pending: Vec<PendingNode>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NodeAck {
+    pub node_id: NodeId,
+    pub s3_address: String,
+    /// From the start of the wait to the acknowledgement.
+    pub millis: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PendingNode {
+    pub node_id: NodeId,
+    pub s3_address: String,
+    /// A node that is cut off goes on serving what it has.
+    pub connected: bool,
+}
+
+impl ControlPlane {
+    /// Connects (trying for half a minute), brings the tables up to date, makes the engine known, and starts to
+    /// push. The engine need not be up yet.
+    pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
+        anyhow::ensure!(!config.admin_token.is_empty(), "the admin token is empty");
+        let engine = Engine::new(&config.engine).context("the engine's configuration")?;
+        let pool = db::connect(&config.database_url).await?;
+        db::migrate(&pool).await?;
+        let cp = Self(Arc::new(Inner {
+            engine,
+            pool,
+            passwords: Passwords::new(),
+            push: Push::new(),
+            stopping: watch::Sender::new(false),
+            tasks: Mutex::new(JoinSet::new()),
+            config,
+            clock,
+        }));
+        engine::register(&cp).await?;
+        push::refresh(&cp).await?;
+        cp.spawn(push::listen(cp.clone()));
+        cp.spawn(push::follow(cp.clone()));
+        cp.spawn(engine::probe_until_done(cp.clone()));
+        cp.spawn(buckets::heal(cp.clone()));
+        Ok(cp)
+    }
+
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// In a task of its own: a caller that goes away between BEGIN and its answer would leave the connection to the next
+    /// one with a transaction open that sqlx knows nothing of. A transaction that nobody waits for is rolled back.
+    async fn open(
+        &self,
+        begin: Option<&'static str>,
+    ) -> Result<Transaction<'static, Postgres>, Error> {
+        let pool = self.0.pool.clone();
+        let begun = tokio::spawn(async move {
+            match begin {
+                Some(begin) => pool.begin_with(begin).await,
+                None => pool.begin().await,
+            }
+        });
+        Ok(begun.await.context("a transaction was not begun")??)
+    }
+
+    /// A transaction that sees this tenant's rows alone.
+    pub async fn begin_tenant(&self, tenant: TenantId) -> Result<Tx, Error> {
+        let mut tx = Tx::new(self.open(None).await?, Some(tenant));
+        db::enter_tenant(tx.connection(), tenant).await?;
+        Ok(tx)
+    }
+
+    /// A transaction that sees every tenant's rows: for log-in, push and the operator.
+    pub async fn begin_system(&self) -> Result<Tx, Error> {
+        let mut tx = Tx::new(self.open(None).await?, None);
+        db::enter_system(tx.connection()).await?;
+        Ok(tx)
+    }
+
+    /// As [`begin_system`](Self::begin_system), read only, and all statements see one moment.
+    pub(crate) async fn begin_snapshot(&self) -> Result<Tx, Error> {
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        let mut tx = Tx::new(self.open(Some(begin)).await?, None);
+        db::enter_system(tx.connection()).await?;
+        Ok(tx)
+    }
+
+    /// `/api/v1/**` and `/node/v1/**`.
+    pub fn api(&self) -> Router {
+        api::router(self.clone())
+    }
+
+    /// `/healthz`, `/readyz` and `/metrics`; for a port that is not public.
+    pub fn health(&self) -> Router {
+        api::health(self.clone())
+    }
+
+    /// Waits until every node that is connected, here or to another control plane, has acknowledged the revision.
+    /// What is lost in the wait is told as pending, never as an error.
+    pub async fn wait_applied(&self, revision: Revision, timeout: Duration) -> Receipt {
+        let start = Instant::now();
+        let mut changed = self.push().acks.changed();
+        let mut receipt = Receipt {
+            revision,
+            nodes: Vec::new(),
+            pending: Vec::new(),
+        };
+        let mut acked = HashSet::new();
+        loop {
+            match self.known_nodes().await {
+                Ok(nodes) => {
+                    let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    receipt.pending.clear();
+                    for (node, applied) in nodes {
+                        if applied < revision && !acked.contains(&node.node_id) {
+                            receipt.pending.push(node);
+                        } else if acked.insert(node.node_id) {
+                            receipt.nodes.push(NodeAck {
+                                node_id: node.node_id,
+                                s3_address: node.s3_address,
+                                millis,
+                            });
+                        }
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "cannot ask which nodes have acknowledged"),
+            }
+            let waits = receipt.pending.iter().any(|node| node.connected);
+            let left = timeout.saturating_sub(start.elapsed());
+            if !waits || left.is_zero() {
+                return receipt;
+            }
+            // Acknowledgements to this process wake at once; those to others are found in the table.
+            let nap = left.min(Duration::from_millis(50));
+            let _ = tokio::time::timeout(nap, changed.changed()).await;
+        }
+    }
+
+    /// Every node that may serve something, and the revision that it acknowledged.
+    async fn known_nodes(&self) -> Result<Vec<(PendingNode, Revision)>, Error> {
+        let now = self.clock().now();
+        let mut conn = self.0.pool.acquire().await?;
+        let rows = db::nodes::list(&mut conn).await?;
+        let known = rows.into_iter().filter_map(|row| {
+            let seen = row.last_seen?;
+            let node_id = NodeId(row.id);
+            let connected = row.connected_until.is_some_and(|until| until > now);
+            if !connected && now - seen > CUT_OFF_MATTERS {
+                return None;
+            }
+            let here = self.push().acks.of(node_id);
+            let node = PendingNode {
+                node_id,
+                s3_address: row.s3_address,
+                connected,
+            };
+            Some((node, here.unwrap_or(row.revision)))
+        });
+        Ok(known.collect())
+    }
+
+    /// Ends streams and background tasks, and closes the database's connections.
+    pub async fn shut_down(&self) {
+        self.0.stopping.send_replace(true);
+        let tasks = {
+            let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *tasks)
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(5), tasks.join_all()).await;
+        if ended.is_err() {
+            tracing::warn!("background tasks did not end in time");
+        }
+        let closed = tokio::time::timeout(Duration::from_secs(5), self.0.pool.close()).await;
+        if closed.is_err() {
+            tracing::warn!("a transaction is still open; its connection is abandoned");
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &PgPool {
+        &self.0.pool
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.0.engine
+    }
+
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.0.passwords
+    }
+
+    pub(crate) fn push(&self) -> &Push {
+        &self.0.push
+    }
+
+    /// Becomes ready when [`shut_down`](Self::shut_down) is called.
+    pub(crate) fn stopping(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut stopping = self.0.stopping.subscribe();
+        async move {
+            // An error: the sender is gone, and with it the control plane.
+            let _ = stopping.wait_for(|stopping| *stopping).await;
+        }
+    }
+
+    /// Runs beside everything else until it ends or [`shut_down`](Self::shut_down) is called.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stopping = self.stopping();
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(async move {
+            tokio::select! {
+                () = task => {}
+                () = stopping => {}
+            }
+        });
+    }
+}

@@ -1,0 +1,79 @@
+//! Configuration on its way to the nodes: what the newest revision is, who has acknowledged what.
+//! LISTEN/NOTIFY only wakes; the number in the database decides, so a lost notification costs a second at most.
+
+mod acks;
+mod documents;
+mod stream;
+
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+use wire::Revision;
+
+pub(crate) use acks::Acks;
+pub(crate) use stream::serve;
+
+use crate::{ControlPlane, Error, db};
+
+const POLL: Duration = Duration::from_secs(1);
+
+pub(crate) struct Push {
+    head: watch::Sender<Revision>,
+    woken: Notify,
+    pub acks: Acks,
+}
+
+impl Push {
+    pub(crate) fn new() -> Self {
+        Self {
+            head: watch::Sender::new(0),
+            woken: Notify::new(),
+            acks: Acks::new(),
+        }
+    }
+
+    /// The newest revision that this process has heard of.
+    pub(crate) fn head(&self) -> watch::Receiver<Revision> {
+        self.head.subscribe()
+    }
+}
+
+/// Asks the database for the newest revision and tells the streams.
+pub(crate) async fn refresh(cp: &ControlPlane) -> Result<(), Error> {
+    let number = db::revision::head(cp.pool()).await?;
+    cp.push().head.send_if_modified(|head| {
+        let changed = *head != number;
+        *head = number;
+        changed
+    });
+    Ok(())
+}
+
+/// Refreshes whenever woken, and every second in case that a notification was lost.
+pub(crate) async fn follow(cp: ControlPlane) {
+    loop {
+        let _ = tokio::time::timeout(POLL, cp.push().woken.notified()).await;
+        if let Err(error) = refresh(&cp).await {
+            tracing::warn!(%error, "cannot ask for the newest revision");
+        }
+    }
+}
+
+/// Waits for notifications on a connection of its own, for ever.
+pub(crate) async fn listen(cp: ControlPlane) {
+    loop {
+        if let Err(error) = listen_once(&cp).await {
+            tracing::warn!(%error, "not listening for changes; polling");
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+async fn listen_once(cp: &ControlPlane) -> Result<(), sqlx::Error> {
+    let mut listener = db::listener(cp.pool()).await?;
+    loop {
+        // `None`: the connection was lost and is there again; something may have been missed.
+        listener.try_recv().await?;
+        cp.push().woken.notify_one();
+    }
+}

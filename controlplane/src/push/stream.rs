@@ -1,0 +1,344 @@
+//! One node's stream: brings the node up to date, keeps it so, and takes its acknowledgements.
+//! What a node says counts for that node alone.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::{Context, bail, ensure};
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
+use chrono::NaiveDate;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use uuid::Uuid;
+use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
+
+use super::documents::{self, Changes, Update};
+use crate::db::nodes::{Connect, Progress};
+use crate::ids::NodeId;
+use crate::{ControlPlane, db};
+
+const HEARTBEAT: Duration = Duration::from_secs(2);
+/// A node that says nothing for this long, not even to a ping, is not connected.
+const SILENCE: Duration = Duration::from_secs(10);
+const SEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// Acknowledgements are written to the table this often at most.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+const MAX_REASON: usize = 500;
+
+/// After a refusal everything is sent anew, at first after this long.
+const HEAL_AFTER: Duration = Duration::from_secs(2);
+const HEAL_AFTER_AT_MOST: Duration = Duration::from_secs(60);
+
+/// What the two halves of a stream tell each other.
+struct Sent {
+    /// An acknowledgement beyond this is not believed.
+    revision: AtomicI64,
+    /// What was sent and is not answered yet, in order.
+    unanswered: Mutex<VecDeque<Unanswered>>,
+    /// How many messages the node has refused.
+    refused: AtomicU32,
+}
+
+/// A message that the node will acknowledge or refuse.
+struct Unanswered {
+    revision: Revision,
+    /// For a snapshot: the day of its signing keys.
+    snapshot: Option<NaiveDate>,
+}
+
+impl Sent {
+    fn record(&self, revision: Revision, snapshot: Option<NaiveDate>) {
+        let mut unanswered = self
+            .unanswered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        unanswered.push_back(Unanswered { revision, snapshot });
+        self.revision.store(revision, Ordering::Release);
+    }
+
+    /// What an answer for `revision` is about: everything before it, and the first message of that revision itself.
+    /// The day of the last snapshot among them.
+    fn answered(&self, revision: Revision) -> Option<NaiveDate> {
+        let mut unanswered = self
+            .unanswered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut day = None;
+        while let Some(first) = unanswered
+            .front()
+            .filter(|first| first.revision <= revision)
+        {
+            let last = first.revision == revision;
+            day = first.snapshot.or(day);
+            unanswered.pop_front();
+            if last {
+                break;
+            }
+        }
+        day
+    }
+}
+
+/// Serves the stream to its end and tells the log why it ended.
+pub(crate) async fn serve(cp: ControlPlane, node: NodeId, socket: WebSocket) {
+    let (mut sink, mut stream) = socket.split();
+    let end = match greet(&cp, node, &mut stream).await {
+        Ok((id, revision, keys_day)) => {
+            let end = run(&cp, node, id, revision, keys_day, &mut sink, &mut stream).await;
+            cp.push().acks.end(node, id);
+            if let Ok(mut conn) = cp.pool().acquire().await {
+                let _ = db::nodes::disconnect(&mut conn, node, id).await;
+            }
+            end
+        }
+        Err(error) => Err(error),
+    };
+    let reason = match end {
+        Ok(()) => "stopping".to_owned(),
+        Err(error) => format!("{error:#}"),
+    };
+    tracing::info!(%node, %reason, "stream ended");
+    let frame = CloseFrame {
+        code: axum::extract::ws::close_code::AWAY,
+        // A close frame has 125 bytes in all.
+        reason: Utf8Bytes::from(reason.chars().take(30).collect::<String>()),
+    };
+    let _ = timeout(
+        Duration::from_secs(1),
+        sink.send(Message::Close(Some(frame))),
+    )
+    .await;
+}
+
+/// Reads the node's Hello and enters it in the table. Answers the stream's id, the revision that the node has, and
+/// the day of its signing keys.
+async fn greet(
+    cp: &ControlPlane,
+    node: NodeId,
+    stream: &mut SplitStream<WebSocket>,
+) -> anyhow::Result<(Uuid, Revision, Option<NaiveDate>)> {
+    let first = timeout(SILENCE, stream.next())
+        .await
+        .context("no Hello in time")?;
+    let Some(Ok(Message::Text(text))) = first else {
+        bail!("no Hello");
+    };
+    let hello = serde_json::from_str(&text).context("the Hello cannot be read")?;
+    let FromNode::Hello {
+        protocol,
+        version,
+        s3_address,
+        boot_id,
+        revision,
+    } = hello
+    else {
+        bail!("the first message is no Hello");
+    };
+    ensure!(
+        protocol == PROTOCOL_VERSION,
+        "protocol {protocol} is not spoken here"
+    );
+    ensure!(revision >= 0, "a negative revision");
+    ensure!(
+        s3_address.len() <= 255 && version.len() <= 100 && boot_id.len() <= 100,
+        "too long"
+    );
+    let id = Uuid::new_v4();
+    let now = cp.clock().now();
+    let connect = Connect {
+        node,
+        stream: id,
+        s3_address: &s3_address,
+        version: &version,
+        boot_id: &boot_id,
+        revision,
+        now,
+        until: now + SILENCE,
+    };
+    let mut conn = cp.pool().acquire().await?;
+    let keys_day = db::nodes::connect(&mut conn, connect).await?;
+    // A node that is ahead followed another database, or a newer copy of this one: nothing of this one is applied there.
+    let ahead = revision > db::revision::head(&mut *conn).await?;
+    if ahead {
+        tracing::error!(%node, revision, "the node is ahead of this database, and will refuse what is older");
+    }
+    cp.push()
+        .acks
+        .begin(node, id, if ahead { 0 } else { revision });
+    tracing::info!(%node, %s3_address, %version, revision, "node connected");
+    Ok((id, revision, keys_day))
+}
+
+async fn run(
+    cp: &ControlPlane,
+    node: NodeId,
+    id: Uuid,
+    revision: Revision,
+    keys_day: Option<NaiveDate>,
+    sink: &mut SplitSink<WebSocket, Message>,
+    stream: &mut SplitStream<WebSocket>,
+) -> anyhow::Result<()> {
+    let sent = Sent {
+        revision: AtomicI64::new(revision),
+        unanswered: Mutex::default(),
+        refused: AtomicU32::new(0),
+    };
+    tokio::select! {
+        end = write(cp, sink, &sent, keys_day) => end,
+        end = read(cp, node, id, stream, &sent) => end,
+        () = cp.stopping() => Ok(()),
+    }
+}
+
+async fn write(
+    cp: &ControlPlane,
+    sink: &mut SplitSink<WebSocket, Message>,
+    sent: &Sent,
+    mut day: Option<NaiveDate>,
+) -> anyhow::Result<()> {
+    let mut head = cp.push().head();
+    let (mut healed, mut heal_after, mut refused_at) = (0, HEAL_AFTER, None);
+    let mut tick = interval(HEARTBEAT);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        bring_up_to_date(cp, sink, sent, &mut day).await?;
+        tokio::select! {
+            changed = head.changed() => changed?,
+            _ = tick.tick() => {
+                let revision = sent.revision.load(Ordering::Acquire);
+                send(sink, &ToNode::Heartbeat { revision, at: cp.clock().now() }).await?;
+                sink.send(Message::Ping(axum::body::Bytes::new())).await?;
+                let refused = sent.refused.load(Ordering::Acquire);
+                let since = *refused_at.get_or_insert_with(Instant::now);
+                if refused == healed {
+                    refused_at = None;
+                } else if since.elapsed() >= heal_after {
+                    day = None;
+                    (healed, refused_at) = (refused, None);
+                    heal_after = (heal_after * 2).min(HEAL_AFTER_AT_MOST);
+                }
+            }
+        }
+    }
+}
+
+async fn bring_up_to_date(
+    cp: &ControlPlane,
+    sink: &mut SplitSink<WebSocket, Message>,
+    sent: &Sent,
+    day: &mut Option<NaiveDate>,
+) -> anyhow::Result<()> {
+    loop {
+        let after = sent.revision.load(Ordering::Acquire);
+        let today = cp.clock().today();
+        let changes = if *day != Some(today) {
+            Changes::Ahead
+        } else {
+            documents::changes(cp, after).await?
+        };
+        match changes {
+            Changes::Ahead => {
+                let snapshot = documents::snapshot(cp).await?;
+                let revision = snapshot.revision;
+                sent.record(revision, Some(today));
+                send(sink, &ToNode::Snapshot(snapshot)).await?;
+                *day = Some(today);
+            }
+            Changes::Updates(updates) if updates.is_empty() => return Ok(()),
+            Changes::Updates(updates) => {
+                for update in updates {
+                    sent.record(update.revision(), None);
+                    let message = match update {
+                        Update::Tenant(document) => ToNode::Tenant(document),
+                        Update::Settings(settings) => ToNode::Settings(settings),
+                    };
+                    send(sink, &message).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn send(sink: &mut SplitSink<WebSocket, Message>, message: &ToNode) -> anyhow::Result<()> {
+    let text = serde_json::to_string(message)?;
+    timeout(SEND_TIMEOUT, sink.send(Message::Text(text.into())))
+        .await
+        .context("the node does not read")?
+        .context("sending failed")
+}
+
+async fn read(
+    cp: &ControlPlane,
+    node: NodeId,
+    id: Uuid,
+    stream: &mut SplitStream<WebSocket>,
+    sent: &Sent,
+) -> anyhow::Result<()> {
+    let mut progress = Progress {
+        revision: sent.revision.load(Ordering::Acquire),
+        ..Progress::default()
+    };
+    let mut heard = Instant::now();
+    let mut report_at = heard + HEARTBEAT;
+    let mut reported = heard;
+    loop {
+        tokio::select! {
+            message = stream.next() => {
+                let message = message.context("the node closed the stream")?;
+                heard = Instant::now();
+                if let Message::Text(text) = message.context("receiving failed")? {
+                    let message = serde_json::from_str(&text).context("a message cannot be read")?;
+                    hear(cp, node, id, message, sent, &mut progress);
+                    report_at = report_at.min(reported + REPORT_EVERY);
+                }
+            }
+            () = sleep_until(report_at) => {
+                ensure!(heard.elapsed() < SILENCE, "the node is silent");
+                let now = cp.clock().now();
+                let mut conn = cp.pool().acquire().await?;
+                let ours = db::nodes::report(&mut conn, node, id, &progress, now, now + SILENCE).await?;
+                ensure!(ours, "the node has another stream");
+                reported = Instant::now();
+                report_at = reported + HEARTBEAT;
+            }
+        }
+    }
+}
+
+fn hear(
+    cp: &ControlPlane,
+    node: NodeId,
+    id: Uuid,
+    message: FromNode,
+    sent: &Sent,
+    progress: &mut Progress,
+) {
+    match message {
+        FromNode::Ack { revision } if revision <= sent.revision.load(Ordering::Acquire) => {
+            let snapshot = sent.answered(revision);
+            if snapshot.is_some() {
+                progress.keys_day = snapshot;
+                progress.nack = None;
+            }
+            // What came after a refused change does not stand in for it: only a snapshot does.
+            if progress.nack.is_none() {
+                progress.revision = revision;
+                cp.push().acks.record(node, id, revision);
+            }
+        }
+        FromNode::Ack { revision } => {
+            tracing::warn!(%node, revision, "the node acknowledges what it was not sent");
+        }
+        FromNode::Nack { revision, reason } => {
+            let reason: String = reason.chars().take(MAX_REASON).collect();
+            tracing::warn!(%node, revision, %reason, "the node refuses a revision");
+            sent.answered(revision);
+            sent.refused.fetch_add(1, Ordering::Release);
+            progress.nack = Some((revision, reason));
+        }
+        FromNode::Hello { .. } | FromNode::Unknown => {}
+    }
+}

@@ -1,0 +1,249 @@
+//! Sealing of secrets at rest: XChaCha20-Poly1305 under a key for each purpose, bound to the row that it belongs to.
+//! A sealed value bears the version of the master key that sealed it, so that the master key can be rotated.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+const NONCE_LEN: usize = 24;
+
+/// What a sealed value is; one purpose's values do not open as another's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    AccessKeySecret,
+    EngineSecret,
+    TokenKeys,
+}
+
+impl Purpose {
+    fn info(self) -> &'static [u8] {
+        match self {
+            Self::AccessKeySecret => b"vaultaire/v1/access-key-secret",
+            Self::EngineSecret => b"vaultaire/v1/engine-secret",
+            Self::TokenKeys => b"vaultaire/v1/token-keys",
+        }
+    }
+}
+
+/// The key that all secrets at rest are sealed under, with those that it replaced.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct MasterKey {
+    /// The first seals; every one opens.
+    versions: Vec<(u8, [u8; 32])>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MasterKeyError {
+    #[error(
+        "a master key is 32 bytes in base64 (or 64 hexadecimal digits), one a line, newest first, each with `VERSION:` before it where there are several"
+    )]
+    Malformed,
+    #[error("two master keys have the same version")]
+    SameVersion,
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(..)")
+    }
+}
+
+impl MasterKey {
+    /// A single key, version 1.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self {
+            versions: vec![(1, bytes)],
+        }
+    }
+
+    /// Reads what the key file or the environment holds: lines of `[VERSION:]KEY`, the newest first; `KEY` is 32
+    /// bytes in base64 or hexadecimal, `VERSION` is 1 to 255.
+    pub fn parse(text: &str) -> Result<Self, MasterKeyError> {
+        let mut versions: Vec<(u8, [u8; 32])> = Vec::new();
+        for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
+            let (version, key) = match line.split_once(':') {
+                Some((version, key)) => (
+                    version.parse().map_err(|_| MasterKeyError::Malformed)?,
+                    key.trim(),
+                ),
+                None => (1, line),
+            };
+            if versions.iter().any(|(other, _)| *other == version) {
+                return Err(MasterKeyError::SameVersion);
+            }
+            versions.push((version, decode_key(key)?));
+        }
+        if versions.is_empty() {
+            return Err(MasterKeyError::Malformed);
+        }
+        Ok(Self { versions })
+    }
+
+    /// A new random key in the form that [`parse`](Self::parse) reads.
+    pub fn generate_text() -> String {
+        let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
+        format!("1:{}\n", STANDARD.encode(key.as_slice()))
+    }
+
+    /// `version | nonce | ciphertext and tag`. `row` says whose value it is and must be given again to open it.
+    pub(crate) fn seal(
+        &self,
+        purpose: Purpose,
+        row: &str,
+        plain: &[u8],
+    ) -> anyhow::Result<Vec<u8>> {
+        let (version, key) = self
+            .versions
+            .first()
+            .ok_or_else(|| anyhow::anyhow!("there is no master key"))?;
+        let nonce: [u8; NONCE_LEN] = rand::random();
+        let payload = Payload {
+            msg: plain,
+            aad: row.as_bytes(),
+        };
+        let ciphertext = cipher(key, purpose)?
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| anyhow::anyhow!("sealing failed"))?;
+        let mut sealed = Vec::with_capacity(1 + NONCE_LEN + ciphertext.len());
+        sealed.push(*version);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(&ciphertext);
+        Ok(sealed)
+    }
+
+    /// Fails when the value was sealed for another row or purpose, was changed, or its master key is not known.
+    pub(crate) fn open(
+        &self,
+        purpose: Purpose,
+        row: &str,
+        sealed: &[u8],
+    ) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        let (version, rest) = sealed
+            .split_first()
+            .ok_or_else(|| anyhow::anyhow!("a sealed value is empty"))?;
+        let (nonce, ciphertext) = rest
+            .split_first_chunk::<NONCE_LEN>()
+            .ok_or_else(|| anyhow::anyhow!("a sealed value is too short"))?;
+        let (_, key) = self
+            .versions
+            .iter()
+            .find(|(known, _)| known == version)
+            .ok_or_else(|| anyhow::anyhow!("master key version {version} is not known"))?;
+        let payload = Payload {
+            msg: ciphertext,
+            aad: row.as_bytes(),
+        };
+        cipher(key, purpose)?
+            .decrypt(&XNonce::from(*nonce), payload)
+            .map(Zeroizing::new)
+            .map_err(|_| {
+                anyhow::anyhow!("a sealed value does not open: wrong master key, or a changed row")
+            })
+    }
+}
+
+fn cipher(key: &[u8; 32], purpose: Purpose) -> anyhow::Result<XChaCha20Poly1305> {
+    let mut derived = Zeroizing::new([0u8; 32]);
+    Hkdf::<Sha256>::new(None, key)
+        .expand(purpose.info(), derived.as_mut_slice())
+        .map_err(|_| anyhow::anyhow!("key derivation failed"))?;
+    Ok(XChaCha20Poly1305::new(&Key::from(*derived)))
+}
+
+fn decode_key(text: &str) -> Result<[u8; 32], MasterKeyError> {
+    let bytes = if text.len() == 64 {
+        hex::decode(text).map_err(|_| MasterKeyError::Malformed)?
+    } else {
+        STANDARD
+            .decode(text)
+            .map_err(|_| MasterKeyError::Malformed)?
+    };
+    bytes.try_into().map_err(|_| MasterKeyError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "tenant/VLTKEY";
+
+    fn key() -> MasterKey {
+        MasterKey::from_bytes([7; 32])
+    }
+
+    #[test]
+    fn what_was_sealed_opens_for_its_own_row_and_purpose_alone() -> anyhow::Result<()> {
+        let sealed = key().seal(Purpose::AccessKeySecret, ROW, b"secret")?;
+        let opened = key().open(Purpose::AccessKeySecret, ROW, &sealed)?;
+        assert_eq!(opened.as_slice(), b"secret");
+        assert!(
+            key()
+                .open(Purpose::AccessKeySecret, "other/VLTKEY", &sealed)
+                .is_err()
+        );
+        assert!(key().open(Purpose::EngineSecret, ROW, &sealed).is_err());
+        let other = MasterKey::from_bytes([8; 32]);
+        assert!(other.open(Purpose::AccessKeySecret, ROW, &sealed).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn a_changed_byte_anywhere_is_noticed() -> anyhow::Result<()> {
+        let sealed = key().seal(Purpose::TokenKeys, ROW, b"0123456789")?;
+        for i in 0..sealed.len() {
+            let mut changed = sealed.clone();
+            changed[i] ^= 1;
+            assert!(
+                key().open(Purpose::TokenKeys, ROW, &changed).is_err(),
+                "byte {i}"
+            );
+        }
+        assert!(key().open(Purpose::TokenKeys, ROW, &[]).is_err());
+        assert!(key().open(Purpose::TokenKeys, ROW, &sealed[..20]).is_err());
+        Ok(())
+    }
+
+    #[test]
+    fn after_a_rotation_old_values_open_and_new_ones_bear_the_new_version() -> anyhow::Result<()> {
+        let old = STANDARD.encode([7; 32]);
+        let rotated = MasterKey::parse(&format!("2:{}\n1:{old}\n", STANDARD.encode([9; 32])))?;
+        let sealed = key().seal(Purpose::EngineSecret, ROW, b"x")?;
+        assert_eq!(
+            rotated
+                .open(Purpose::EngineSecret, ROW, &sealed)?
+                .as_slice(),
+            b"x"
+        );
+        assert_eq!(rotated.seal(Purpose::EngineSecret, ROW, b"x")?[0], 2);
+        Ok(())
+    }
+
+    #[test]
+    fn key_files_are_read_strictly() {
+        assert!(MasterKey::parse(&MasterKey::generate_text()).is_ok());
+        assert!(MasterKey::parse(&"ab".repeat(32)).is_ok());
+        for bad in ["", "\n", "short", "x:AAAA", "300:AAAA"] {
+            assert_eq!(
+                MasterKey::parse(bad).err(),
+                Some(MasterKeyError::Malformed),
+                "{bad}"
+            );
+        }
+        let twice = format!("{0}{0}", MasterKey::generate_text());
+        assert_eq!(
+            MasterKey::parse(&twice).err(),
+            Some(MasterKeyError::SameVersion)
+        );
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", key()), "MasterKey(..)");
+    }
+}

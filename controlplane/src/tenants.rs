@@ -1,0 +1,255 @@
+//! Tenants: the customer's view of its own, and the operator's hands on all of them.
+
+use chrono::{DateTime, Duration, Utc};
+use serde::Deserialize;
+use serde_json::json;
+use wire::{Revision, TenantStatus};
+
+use crate::access_keys::{CreatedAccessKey, NewAccessKey};
+use crate::ids::{MemberId, TenantId};
+use crate::plans::Plan;
+use crate::{ControlPlane, Error, Tx, access_keys, accounts, audit, db};
+
+/// The plan that everyone starts on.
+pub(crate) const TRIAL: &str = "trial";
+/// Requests a second, or at once: more than any node could serve.
+const MAX_RATE: i32 = 1_000_000;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tenant {
+    pub id: TenantId,
+    /// The company.
+    pub name: String,
+    pub email: String,
+    pub status: wire::TenantStatus,
+    pub plan: Plan,
+    /// What holds for the tenant: the plan's limits, or the operator's in their place.
+    pub limits: wire::Limits,
+    pub created_at: DateTime<Utc>,
+    pub trial_ends_at: Option<DateTime<Utc>>,
+    pub revision: Revision,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewTenant {
+    pub name: String,
+    pub email: String,
+    /// `trial` unless said.
+    #[serde(default)]
+    pub plan: Option<String>,
+}
+
+pub struct CreatedTenant {
+    pub tenant_id: TenantId,
+    pub access_key: CreatedAccessKey,
+}
+
+/// What an operator may set; an inner `None` goes back to the plan's figure.
+#[derive(Debug, Clone, Default)]
+pub struct LimitChange {
+    pub requests_per_second: Option<Option<u32>>,
+    pub burst: Option<Option<u32>>,
+    pub quota_bytes: Option<Option<u64>>,
+}
+
+/// The tenant of a tenant's transaction.
+pub async fn get(tx: &mut Tx) -> Result<Tenant, Error> {
+    let id = tx.tenant()?;
+    by_id(tx, id).await
+}
+
+/// Any tenant; in a tenant's transaction only its own is found.
+pub async fn by_id(tx: &mut Tx, id: TenantId) -> Result<Tenant, Error> {
+    let tenant = db::tenants::get(tx, id).await?;
+    tenant.ok_or(Error::NotFound("tenant"))
+}
+
+/// The tenant, which nobody else changes before this transaction ends. Whoever changes anything of a tenant's does
+/// this first, so that no two changes wait for each other.
+pub(crate) async fn lock(tx: &mut Tx, id: TenantId) -> Result<Tenant, Error> {
+    let tenant = db::tenants::lock(tx, id).await?;
+    tenant.ok_or(Error::NotFound("tenant"))
+}
+
+/// All that are not deleted, oldest first. Needs a system transaction.
+pub async fn list(tx: &mut Tx) -> Result<Vec<Tenant>, Error> {
+    db::tenants::list(tx).await
+}
+
+/// A tenant with a first access key. Its owner has no password yet. Needs a system transaction.
+pub async fn create(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    new: NewTenant,
+) -> Result<CreatedTenant, Error> {
+    let plan = new.plan.as_deref().unwrap_or(TRIAL);
+    let name = check_name("name", &new.name)?;
+    let email = accounts::fold_email(&new.email)?;
+    let owner = Owner {
+        id: MemberId::random(),
+        email: &email,
+        password_hash: None,
+    };
+    let tenant_id = insert(tx, cp, plan, &name, owner).await?;
+    let first = NewAccessKey {
+        name: "first key".to_owned(),
+        ..NewAccessKey::default()
+    };
+    let access_key = access_keys::insert(tx, cp, tenant_id, first).await?;
+    Ok(CreatedTenant {
+        tenant_id,
+        access_key,
+    })
+}
+
+pub(crate) struct Owner<'a> {
+    pub id: MemberId,
+    /// Folded.
+    pub email: &'a str,
+    pub password_hash: Option<&'a str>,
+}
+
+/// A tenant and its owner. The caller takes a revision after this.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    plan: &str,
+    name: &str,
+    owner: Owner<'_>,
+) -> Result<TenantId, Error> {
+    let now = cp.clock().now();
+    let trial_days = db::plans::trial_days(tx, plan)
+        .await?
+        .ok_or_else(|| Error::validation("plan", format!("There is no plan `{plan}`.")))?;
+    let tenant = db::tenants::New {
+        id: TenantId::random(),
+        name,
+        email: owner.email,
+        plan,
+        trial_ends_at: trial_days.map(|days| now + Duration::days(days.into())),
+        created_at: now,
+    };
+    let id = tenant.id;
+    db::tenants::insert(tx, tenant).await?;
+    let member = db::members::New {
+        id: owner.id,
+        tenant: id,
+        email: owner.email,
+        password_hash: owner.password_hash,
+        role: "owner",
+        created_at: now,
+    };
+    if !db::members::insert(tx, member).await? {
+        let message = "There is an account with this address already.";
+        return Err(Error::validation("email", message));
+    }
+    let details = json!({ "name": name, "plan": plan });
+    audit::record(tx, cp, Some(id), "tenant.create", owner.email, details).await?;
+    Ok(id)
+}
+
+/// Needs a system transaction.
+pub async fn set_limits(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    id: TenantId,
+    change: LimitChange,
+) -> Result<Revision, Error> {
+    let rate = positive("requests_per_second", change.requests_per_second)?;
+    let burst = positive("burst", change.burst)?;
+    let quota = change
+        .quota_bytes
+        .map(|set| set.map(i64::try_from).transpose())
+        .transpose()
+        .map_err(|_| Error::validation("quota_bytes", "That is more than can be counted."))?;
+    lock(tx, id).await?;
+    db::tenants::set_limits(tx, id, rate, burst, quota).await?;
+    let details = json!({
+        "requests_per_second": change.requests_per_second,
+        "burst": change.burst,
+        "quota_bytes": change.quota_bytes,
+    });
+    audit::record(tx, cp, Some(id), "tenant.set_limits", "", details).await?;
+    db::revision::next_for_tenant(tx, id).await
+}
+
+/// Every S3 request is refused from then on. Needs a system transaction.
+pub async fn suspend(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Revision, Error> {
+    set_status(tx, cp, id, TenantStatus::Suspended, "tenant.suspend").await
+}
+
+/// Needs a system transaction.
+pub async fn resume(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Revision, Error> {
+    set_status(tx, cp, id, TenantStatus::Active, "tenant.resume").await
+}
+
+/// What is so already stays so, at the revision that it has.
+async fn set_status(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    id: TenantId,
+    status: TenantStatus,
+    action: &str,
+) -> Result<Revision, Error> {
+    let tenant = lock(tx, id).await?;
+    if tenant.status == TenantStatus::Deleted {
+        return Err(Error::NotFound("tenant"));
+    }
+    if tenant.status == status {
+        return Ok(tenant.revision);
+    }
+    db::tenants::set_status(tx, id, status).await?;
+    audit::record(tx, cp, Some(id), action, "", json!({})).await?;
+    db::revision::next_for_tenant(tx, id).await
+}
+
+fn positive(field: &str, set: Option<Option<u32>>) -> Result<Option<Option<i32>>, Error> {
+    match set {
+        None => Ok(None),
+        Some(None) => Ok(Some(None)),
+        Some(Some(figure)) => match i32::try_from(figure) {
+            Ok(figure) if (1..=MAX_RATE).contains(&figure) => Ok(Some(Some(figure))),
+            _ => Err(Error::validation(field, format!("It is 1 to {MAX_RATE}."))),
+        },
+    }
+}
+
+/// A company's name as it is kept: trimmed, 1 to 200 characters, no control characters.
+pub(crate) fn check_name(field: &str, name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > 200 || name.chars().any(char::is_control) {
+        return Err(Error::validation(
+            field,
+            "Give a name of 1 to 200 characters.",
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_at_least_one_or_the_plans() {
+        assert!(matches!(positive("burst", None), Ok(None)));
+        assert!(matches!(positive("burst", Some(None)), Ok(Some(None))));
+        assert!(matches!(
+            positive("burst", Some(Some(1))),
+            Ok(Some(Some(1)))
+        ));
+        for bad in [0, u32::MAX] {
+            let refused = positive("burst", Some(Some(bad))).err();
+            assert_eq!(refused.as_ref().and_then(Error::field), Some("burst"));
+        }
+    }
+
+    #[test]
+    fn a_name_is_trimmed_and_bounded() {
+        assert_eq!(check_name("name", " Acme ").ok().as_deref(), Some("Acme"));
+        for bad in ["", " ", "a\nb", &"x".repeat(201)] {
+            assert!(check_name("name", bad).is_err());
+        }
+    }
+}

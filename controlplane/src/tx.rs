@@ -1,0 +1,91 @@
+//! A database transaction under one of the two roles, and in whose name it acts.
+//! Dropped without [`Tx::commit`] it leaves nothing behind.
+
+use std::net::IpAddr;
+
+use sqlx::{PgConnection, Postgres, Transaction};
+
+use crate::Error;
+use crate::ids::{MemberId, NodeId, TenantId};
+
+/// Whoever asks for a change; the audit log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Actor {
+    /// The control plane itself.
+    #[default]
+    System,
+    /// The bearer of the admin token.
+    Operator,
+    Member {
+        id: MemberId,
+        email: String,
+    },
+    /// An S3 client, by its access key, through a node.
+    AccessKey {
+        access_key_id: String,
+        node: NodeId,
+    },
+    Node(NodeId),
+}
+
+impl Actor {
+    /// As people read it: an email address, an access key id, `operator`, …
+    pub fn label(&self) -> String {
+        match self {
+            Self::System => "system".to_owned(),
+            Self::Operator => "operator".to_owned(),
+            Self::Member { email, .. } => email.clone(),
+            Self::AccessKey { access_key_id, .. } => access_key_id.clone(),
+            Self::Node(node) => format!("node {node}"),
+        }
+    }
+}
+
+/// Where a request came from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origin {
+    pub address: Option<IpAddr>,
+    pub user_agent: Option<String>,
+    pub request_id: Option<String>,
+}
+
+pub struct Tx {
+    inner: Transaction<'static, Postgres>,
+    tenant: Option<TenantId>,
+    pub(crate) actor: Actor,
+    pub(crate) origin: Origin,
+}
+
+impl Tx {
+    pub(crate) fn new(inner: Transaction<'static, Postgres>, tenant: Option<TenantId>) -> Self {
+        Self {
+            inner,
+            tenant,
+            actor: Actor::System,
+            origin: Origin::default(),
+        }
+    }
+
+    /// Says in whose name the rest of the transaction acts, for the audit log and `created_by`.
+    #[must_use]
+    pub fn acting(mut self, actor: Actor, origin: Origin) -> Self {
+        self.actor = actor;
+        self.origin = origin;
+        self
+    }
+
+    /// The tenant whose rows alone can be seen.
+    pub fn tenant(&self) -> Result<TenantId, Error> {
+        self.tenant.ok_or_else(|| {
+            Error::Internal(anyhow::anyhow!("a tenant's transaction is needed here"))
+        })
+    }
+
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.inner
+    }
+
+    pub async fn commit(self) -> Result<(), Error> {
+        Ok(self.inner.commit().await?)
+    }
+}

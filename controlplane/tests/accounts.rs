@@ -1,0 +1,189 @@
+//! Signing up, logging in, sessions that end, and guessing that is slowed down.
+
+use chrono::Duration;
+use controlplane::accounts::{self, Role, SessionToken, SignUp};
+use controlplane::{Error, Origin, tenants};
+
+use crate::plane::{PASSWORD, Plane};
+
+async fn log_in(plane: &Plane, email: &str, password: &str) -> Result<SessionToken, Error> {
+    let origin = Origin::default();
+    accounts::log_in(&plane.cp, email, password, &origin)
+        .await
+        .map(|s| s.token)
+}
+
+#[tokio::test]
+async fn signing_up_makes_a_tenant_on_trial_and_logs_its_owner_in() {
+    let plane = Plane::start().await;
+    let signed_in = plane.sign_up(" Ann@Example.com ").await;
+    let session = accounts::session(&plane.cp, &signed_in.token)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(session, signed_in.session);
+    assert_eq!(
+        (session.email.as_str(), session.company.as_str()),
+        ("ann@example.com", "Acme")
+    );
+    assert_eq!(session.role, Role::Owner);
+    let mut tx = plane.cp.begin_tenant(session.tenant_id).await.unwrap();
+    let tenant = tenants::get(&mut tx).await.unwrap();
+    drop(tx);
+    assert_eq!(tenant.plan.id, "trial");
+    assert_eq!(
+        tenant.trial_ends_at,
+        Some(plane.clock.now() + Duration::days(14))
+    );
+    assert!(tenant.revision > 0, "nodes hear of it");
+    let other = log_in(&plane, "ANN@example.com", PASSWORD).await.unwrap();
+    assert_ne!(other, signed_in.token);
+    accounts::log_out(&plane.cp, &other).await.unwrap();
+    assert_eq!(accounts::session(&plane.cp, &other).await.unwrap(), None);
+    assert!(
+        accounts::session(&plane.cp, &signed_in.token)
+            .await
+            .unwrap()
+            .is_some()
+    );
+    let made_up = SessionToken::from("made up".to_owned());
+    assert_eq!(accounts::session(&plane.cp, &made_up).await.unwrap(), None);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_form_that_is_not_right_says_which_field() {
+    let plane = Plane::start().await;
+    plane.sign_up("taken@example.com").await;
+    let long = "x".repeat(10_000);
+    for (company, email, password, field) in [
+        (" ", "a@example.com", PASSWORD, "company"),
+        ("Acme", "nonsense", PASSWORD, "email"),
+        ("Acme", "TAKEN@example.com", PASSWORD, "email"),
+        ("Acme", "a@example.com", "short", "password"),
+        ("Acme", "a@example.com", &long, "password"),
+    ] {
+        let sign_up = SignUp {
+            company: company.to_owned(),
+            email: email.to_owned(),
+            password: password.to_owned(),
+        };
+        let refused = accounts::sign_up(&plane.cp, sign_up, &Origin::default())
+            .await
+            .unwrap_err();
+        assert_eq!(refused.field(), Some(field));
+    }
+    let mut tx = plane.cp.begin_system().await.unwrap();
+    assert_eq!(
+        tenants::list(&mut tx).await.unwrap().len(),
+        1,
+        "nothing half made"
+    );
+    drop(tx);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn sessions_end_when_nobody_uses_them_and_in_any_case() {
+    let plane = Plane::start().await;
+    let idle = plane.sign_up("idle@example.com").await.token;
+    let busy = plane.sign_up("busy@example.com").await.token;
+    let is_alive =
+        async |token: &SessionToken| accounts::session(&plane.cp, token).await.unwrap().is_some();
+    for _ in 0..13 {
+        plane.clock.advance(Duration::days(1));
+        assert!(is_alive(&busy).await);
+    }
+    assert!(!is_alive(&idle).await);
+    let left = accounts::session(&plane.cp, &busy).await.unwrap().unwrap();
+    assert_eq!(left.expires_at, plane.clock.now() + Duration::days(1));
+    plane.clock.advance(Duration::days(1));
+    assert!(
+        !is_alive(&busy).await,
+        "used all the time, and over all the same"
+    );
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
+    let plane = Plane::start().await;
+    plane.sign_up("ann@example.com").await;
+    let wrong = log_in(&plane, "ann@example.com", "wrong password")
+        .await
+        .unwrap_err();
+    let unknown = log_in(&plane, "bob@example.com", "wrong password")
+        .await
+        .unwrap_err();
+    let nonsense = log_in(&plane, "", "").await.unwrap_err();
+    for error in [&unknown, &nonsense] {
+        assert_eq!(
+            (error.status(), error.code()),
+            (wrong.status(), wrong.code())
+        );
+        assert_eq!(error.message(), wrong.message());
+    }
+    assert_eq!(wrong.status(), 401);
+    assert!(log_in(&plane, "ann@example.com", PASSWORD).await.is_ok());
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn the_eleventh_attempt_in_a_quarter_of_an_hour_has_to_wait() {
+    let plane = Plane::start().await;
+    plane.sign_up("ann@example.com").await;
+    plane.sign_up("eve@example.com").await;
+    for email in ["ann@example.com", "nobody@example.com"] {
+        for _ in 0..10 {
+            assert_eq!(
+                log_in(&plane, email, "wrong password")
+                    .await
+                    .unwrap_err()
+                    .status(),
+                401
+            );
+        }
+        let refused = log_in(&plane, email, PASSWORD).await.unwrap_err();
+        assert!(
+            matches!(
+                refused,
+                Error::TooManyRequests {
+                    retry_after_seconds: 900
+                }
+            ),
+            "{refused:?}"
+        );
+    }
+    assert!(
+        log_in(&plane, "eve@example.com", PASSWORD).await.is_ok(),
+        "others are not held up"
+    );
+    plane.clock.advance(Duration::minutes(15));
+    assert!(log_in(&plane, "ann@example.com", PASSWORD).await.is_ok());
+    // Success takes the failures away: ten more may fail.
+    for _ in 0..9 {
+        log_in(&plane, "ann@example.com", "wrong password")
+            .await
+            .unwrap_err();
+    }
+    assert!(log_in(&plane, "ann@example.com", PASSWORD).await.is_ok());
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn many_guesses_at_once_are_no_more_guesses() {
+    let plane = Plane::start().await;
+    plane.sign_up("ann@example.com").await;
+    let guesses = (0..30).map(|_| log_in(&plane, "ann@example.com", "wrong password"));
+    let answers = futures_util::future::join_all(guesses).await;
+    let looked_at = answers
+        .iter()
+        .filter(|a| matches!(a, Err(Error::Unauthorized(_))))
+        .count();
+    let held_up = answers
+        .iter()
+        .filter(|a| matches!(a, Err(Error::TooManyRequests { .. })))
+        .count();
+    assert_eq!((looked_at, held_up), (10, 20));
+    plane.stop().await;
+}

@@ -1,0 +1,198 @@
+//! Row-level security: what a forgotten WHERE shows, and what no role may do.
+
+use controlplane::access_keys;
+use controlplane::ids::TenantId;
+use controlplane::{Actor, Origin, buckets};
+use sqlx::{AssertSqlSafe, PgConnection};
+use uuid::Uuid;
+
+use crate::plane::Plane;
+
+const TABLES: [(&str, &str); 5] = [
+    ("tenants", "id"),
+    ("members", "tenant_id"),
+    ("access_keys", "tenant_id"),
+    ("buckets", "tenant_id"),
+    ("audit_log", "tenant_id"),
+];
+
+/// Whose rows a query without any WHERE shows.
+async fn owners(conn: &mut PgConnection, table: &str, column: &str) -> Vec<Uuid> {
+    let sql = format!("SELECT DISTINCT {column} FROM {table}");
+    sqlx::query_scalar(AssertSqlSafe(sql))
+        .fetch_all(conn)
+        .await
+        .unwrap()
+}
+
+async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
+    let one = plane.sign_up("one@example.com").await.session.tenant_id;
+    let two = plane.sign_up("two@example.com").await.session.tenant_id;
+    for tenant in [one, two] {
+        let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
+        let new = access_keys::NewAccessKey {
+            name: "key".to_owned(),
+            ..Default::default()
+        };
+        access_keys::create(&mut tx, &plane.cp, new).await.unwrap();
+        tx.commit().await.unwrap();
+        buckets::create(
+            &plane.cp,
+            tenant,
+            "photos",
+            Actor::System,
+            Origin::default(),
+        )
+        .await
+        .unwrap();
+    }
+    (one, two)
+}
+
+#[tokio::test]
+async fn a_forgotten_where_shows_ones_own_rows_and_no_others() {
+    let plane = Plane::start().await;
+    let (one, two) = two_tenants(&plane).await;
+    for (table, column) in TABLES {
+        for tenant in [one, two] {
+            let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
+            assert_eq!(
+                owners(tx.connection(), table, column).await,
+                [tenant.0],
+                "{table}"
+            );
+        }
+        let mut tx = plane.cp.begin_tenant(TenantId::random()).await.unwrap();
+        assert!(
+            owners(tx.connection(), table, column).await.is_empty(),
+            "{table}: a stranger"
+        );
+        let mut owner = plane.database.owner().await;
+        assert!(
+            owners(&mut owner, table, column).await.is_empty(),
+            "{table}: no role taken"
+        );
+        let mut tx = plane.cp.begin_system().await.unwrap();
+        assert_eq!(
+            owners(tx.connection(), table, column).await.len(),
+            2,
+            "{table}: system"
+        );
+    }
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn another_tenants_rows_can_be_neither_changed_nor_made() {
+    let plane = Plane::start().await;
+    let (one, two) = two_tenants(&plane).await;
+    let mut tx = plane.cp.begin_tenant(one).await.unwrap();
+    let changed = sqlx::query("UPDATE access_keys SET revoked_at = now()")
+        .execute(tx.connection())
+        .await
+        .unwrap();
+    assert_eq!(changed.rows_affected(), 1, "one's own alone");
+    let insert =
+        "INSERT INTO access_keys (access_key_id, tenant_id, name, secret, created_at, created_by)
+                  VALUES ($1, $2, 'x', '', now(), 'x')";
+    let own = sqlx::query(insert)
+        .bind("A".repeat(20))
+        .bind(one.0)
+        .execute(tx.connection())
+        .await;
+    assert!(own.is_ok(), "{own:?}");
+    let foreign = sqlx::query(insert)
+        .bind("B".repeat(20))
+        .bind(two.0)
+        .execute(tx.connection())
+        .await;
+    assert!(
+        foreign
+            .unwrap_err()
+            .to_string()
+            .contains("row-level security")
+    );
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_tenants_transaction_cannot_read_secrets_of_the_installation() {
+    let plane = Plane::start().await;
+    let (one, _) = two_tenants(&plane).await;
+    for sql in [
+        "SELECT password_hash FROM members",
+        "SELECT * FROM sessions",
+        "SELECT secret FROM engines",
+        "SELECT * FROM settings",
+        "SELECT * FROM nodes",
+        "SELECT * FROM join_tokens",
+        "UPDATE tenants SET status = 'active'",
+        "UPDATE tenants SET quota_bytes = NULL",
+        "UPDATE plans SET price_cents = 0",
+    ] {
+        let mut tx = plane.cp.begin_tenant(one).await.unwrap();
+        let error = sqlx::query(AssertSqlSafe(sql))
+            .execute(tx.connection())
+            .await
+            .unwrap_err();
+        assert!(
+            error.to_string().contains("permission denied"),
+            "{sql}: {error}"
+        );
+    }
+    let mut tx = plane.cp.begin_tenant(one).await.unwrap();
+    let plans = sqlx::query("SELECT id FROM plans")
+        .fetch_all(tx.connection())
+        .await
+        .unwrap();
+    assert_eq!(plans.len(), 2);
+    drop(tx);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn the_audit_log_is_added_to_and_nothing_else() {
+    let plane = Plane::start().await;
+    let (one, _) = two_tenants(&plane).await;
+    for sql in [
+        "UPDATE audit_log SET actor = 'x'",
+        "DELETE FROM audit_log",
+        "TRUNCATE audit_log",
+    ] {
+        let mut tx = plane.cp.begin_tenant(one).await.unwrap();
+        let app = sqlx::query(AssertSqlSafe(sql))
+            .execute(tx.connection())
+            .await;
+        assert!(
+            app.unwrap_err().to_string().contains("permission denied"),
+            "{sql}"
+        );
+        let mut tx = plane.cp.begin_system().await.unwrap();
+        let system = sqlx::query(AssertSqlSafe(sql))
+            .execute(tx.connection())
+            .await;
+        assert!(
+            system
+                .unwrap_err()
+                .to_string()
+                .contains("permission denied"),
+            "{sql}"
+        );
+        let mut owner = plane.database.owner().await;
+        let owner = sqlx::query(AssertSqlSafe(sql)).execute(&mut owner).await;
+        assert!(
+            owner.unwrap_err().to_string().contains("permission denied"),
+            "{sql}"
+        );
+    }
+    let mut tx = plane.cp.begin_tenant(one).await.unwrap();
+    let entries = controlplane::audit::list(&mut tx, 10).await.unwrap();
+    let actions: Vec<&str> = entries.iter().map(|e| e.action.as_str()).collect();
+    assert_eq!(
+        actions,
+        ["bucket.create", "access_key.create", "tenant.create"]
+    );
+    assert_eq!(entries[2].actor, "one@example.com");
+    drop(tx);
+    plane.stop().await;
+}

@@ -1,0 +1,14 @@
+//! The control plane on a fresh database each, through its real router and a real WebSocket.
+//! `TEST_DATABASE_URL` says where; `scripts/with-postgres` sets it.
+
+mod accounts;
+mod admin;
+mod buckets;
+mod database;
+mod engine;
+mod isolation;
+mod nodes;
+mod plane;
+mod revisions;
+mod sealed;
+mod stream;

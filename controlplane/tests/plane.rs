@@ -1,0 +1,370 @@
+//! One control plane on a database of its own, with a clock that stands still and an engine in this process.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use controlplane::accounts::{self, SignUp, SignedIn};
+use controlplane::ids::TenantId;
+use controlplane::{Clock, Config, ControlPlane, EngineConfig, MasterKey, Origin, PlacementKind};
+use ed25519_dalek::SigningKey;
+use ed25519_dalek::pkcs8::EncodePrivateKey;
+use futures_util::{SinkExt, StreamExt};
+use http::{Method, Request, StatusCode};
+use http_body_util::BodyExt;
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tower::ServiceExt;
+use wire::{FromNode, NodeClaims, ToNode};
+
+use crate::database::Database;
+use crate::engine::Engine;
+
+pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests";
+pub const ENGINE_SECRET: &str = "the-engines-own-secret";
+pub const PASSWORD: &str = "correct horse battery";
+/// Longer than anything takes; a test that waits for it fails.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub struct Plane {
+    pub cp: ControlPlane,
+    pub clock: Clock,
+    pub engine: Engine,
+    pub database: Database,
+    endpoint: String,
+    placement: PlacementKind,
+}
+
+pub fn noon() -> DateTime<Utc> {
+    "2026-03-01T12:00:00Z".parse().unwrap()
+}
+
+impl Plane {
+    pub async fn start() -> Self {
+        Self::with(PlacementKind::Dedicated).await
+    }
+
+    pub async fn with(placement: PlacementKind) -> Self {
+        let database = Database::create().await;
+        let (engine, endpoint) = Engine::start().await;
+        let clock = Clock::at(noon());
+        let config = config(&database, &endpoint, placement);
+        let cp = ControlPlane::start(config, clock.clone()).await.unwrap();
+        let plane = Self {
+            cp,
+            clock,
+            engine,
+            database,
+            endpoint,
+            placement,
+        };
+        // The probe's result is a change like any other; tests want to see their own alone.
+        plane.probed().await;
+        plane
+    }
+
+    /// What this control plane was started with.
+    pub fn config(&self) -> Config {
+        config(&self.database, &self.endpoint, self.placement)
+    }
+
+    /// Another control plane on the same database.
+    pub async fn beside(&self) -> ControlPlane {
+        ControlPlane::start(self.config(), self.clock.clone())
+            .await
+            .unwrap()
+    }
+
+    async fn probed(&self) {
+        let mut conn = self.database.superuser().await;
+        eventually(async || {
+            let sql = "SELECT count(*) FROM engines WHERE probed_at IS NOT NULL";
+            let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap();
+            count == 1
+        })
+        .await;
+    }
+
+    pub async fn stop(self) {
+        self.cp.shut_down().await;
+        self.database.drop().await;
+    }
+
+    pub async fn sign_up(&self, email: &str) -> SignedIn {
+        let sign_up = SignUp {
+            company: "Acme".to_owned(),
+            email: email.to_owned(),
+            password: PASSWORD.to_owned(),
+        };
+        accounts::sign_up(&self.cp, sign_up, &Origin::default())
+            .await
+            .unwrap()
+    }
+
+    /// A tenant by the operator's hand.
+    pub async fn tenant(&self, email: &str) -> NewTenant {
+        let body = json!({ "name": email, "email": email });
+        let (status, body) = self.admin(Method::POST, "/tenants", Some(body)).await;
+        assert_eq!(status, StatusCode::CREATED, "{body}");
+        let text = |field: &str| body[field].as_str().unwrap().to_owned();
+        NewTenant {
+            id: text("tenant_id").parse().unwrap(),
+            access_key_id: text("access_key_id"),
+            secret_access_key: text("secret_access_key"),
+        }
+    }
+
+    pub async fn admin(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let path = format!("/api/v1/admin{path}");
+        self.request(method, &path, Some(ADMIN_TOKEN), body).await
+    }
+
+    /// Through the real router, in this process.
+    pub async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<Value>,
+    ) -> (StatusCode, Value) {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = body.map_or(Body::empty(), |b| Body::from(b.to_string()));
+        let response = self
+            .cp
+            .api()
+            .oneshot(request.body(body).unwrap())
+            .await
+            .unwrap();
+        let status = response.status();
+        assert!(response.headers().contains_key("x-request-id"));
+        let problem = response.headers().get("content-type").cloned();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        if status.is_client_error() || status.is_server_error() {
+            assert_eq!(problem.unwrap(), "application/problem+json");
+        }
+        (
+            status,
+            serde_json::from_slice(&bytes).unwrap_or(Value::Null),
+        )
+    }
+
+    /// A node that has joined and is not connected.
+    pub async fn node(&self) -> Node {
+        let (status, body) = self.admin(Method::POST, "/join-tokens", None).await;
+        assert_eq!(status, StatusCode::CREATED);
+        let key = SigningKey::from_bytes(uuid_bytes().as_slice().try_into().unwrap());
+        let mut node = Node {
+            id: String::new(),
+            key,
+        };
+        let join = node.join_body(body["join_token"].as_str().unwrap());
+        let (status, body) = self
+            .request(Method::POST, wire::JOIN_PATH, None, Some(join))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{body}");
+        node.id = body["node_id"].as_str().unwrap().to_owned();
+        node
+    }
+
+    /// A node that says it has `revision`, connected to this control plane.
+    pub async fn connect(&self, node: &Node, revision: i64) -> Stream {
+        let address = serve(&self.cp).await;
+        let mut stream = Stream::open(&address, &node.token(self.clock.now()))
+            .await
+            .unwrap();
+        stream.say(&hello(revision)).await;
+        stream
+    }
+}
+
+fn config(database: &Database, endpoint: &str, placement: PlacementKind) -> Config {
+    Config {
+        database_url: database.url(),
+        public_url: "http://127.0.0.1:8080".to_owned(),
+        s3_endpoint: "http://127.0.0.1:9000".to_owned(),
+        region: "us-east-1".to_owned(),
+        master_key: MasterKey::from_bytes([3; 32]),
+        admin_token: ADMIN_TOKEN.to_owned(),
+        engine: EngineConfig {
+            endpoint: endpoint.to_owned(),
+            region: "us-east-1".to_owned(),
+            access_key_id: "engine-access-key".to_owned(),
+            secret_access_key: ENGINE_SECRET.to_owned(),
+            placement,
+            pool_bucket: (placement == PlacementKind::Pooled).then(|| "pool".to_owned()),
+        },
+    }
+}
+
+pub struct NewTenant {
+    pub id: TenantId,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+}
+
+fn uuid_bytes() -> Vec<u8> {
+    [uuid::Uuid::new_v4(), uuid::Uuid::new_v4()]
+        .map(|u| *u.as_bytes())
+        .concat()
+}
+
+pub struct Node {
+    pub id: String,
+    pub key: SigningKey,
+}
+
+impl Node {
+    pub fn join_body(&self, join_token: &str) -> Value {
+        json!({
+            "join_token": join_token,
+            "public_key": STANDARD.encode(self.key.verifying_key().as_bytes()),
+            "s3_address": "127.0.0.1:9000",
+        })
+    }
+
+    /// A good node token for that time.
+    pub fn token(&self, now: DateTime<Utc>) -> String {
+        self.sign(&NodeClaims {
+            sub: self.id.clone(),
+            aud: wire::NODE_AUDIENCE.to_owned(),
+            iat: now.timestamp(),
+            exp: now.timestamp() + 300,
+        })
+    }
+
+    pub fn sign(&self, claims: &NodeClaims) -> String {
+        let der = self.key.to_pkcs8_der().unwrap();
+        let key = EncodingKey::from_ed_der(der.as_bytes());
+        jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &key).unwrap()
+    }
+}
+
+/// A real listener on a free port.
+pub async fn serve(cp: &ControlPlane) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let api = cp.api();
+    tokio::spawn(async move { axum::serve(listener, api).await });
+    address
+}
+
+pub fn hello(revision: i64) -> FromNode {
+    FromNode::Hello {
+        protocol: wire::PROTOCOL_VERSION,
+        version: "0.1.0".to_owned(),
+        s3_address: "127.0.0.1:9000".to_owned(),
+        boot_id: "boot".to_owned(),
+        revision,
+    }
+}
+
+pub struct Stream(WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Stream {
+    pub async fn open(
+        address: &str,
+        token: &str,
+    ) -> Result<Self, tokio_tungstenite::tungstenite::Error> {
+        let url = format!("ws://{address}{}", wire::STREAM_PATH);
+        let mut request = url.into_client_request().unwrap();
+        let bearer = format!("Bearer {token}").parse().unwrap();
+        request.headers_mut().insert("authorization", bearer);
+        let (socket, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Self(socket))
+    }
+
+    pub async fn say(&mut self, message: &FromNode) {
+        let text = serde_json::to_string(message).unwrap();
+        self.0.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    pub async fn ack(&mut self, revision: i64) {
+        self.say(&FromNode::Ack { revision }).await;
+    }
+
+    /// The next message, heartbeats included; `None` when the control plane has closed the stream.
+    pub async fn hear_any(&mut self) -> Option<ToNode> {
+        let message = async {
+            loop {
+                match self.0.next().await {
+                    Some(Ok(Message::Text(text))) => {
+                        return Some(serde_json::from_str(&text).unwrap());
+                    }
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                    Some(Ok(_)) => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, message)
+            .await
+            .expect("the control plane says nothing")
+    }
+
+    /// The next message that is no heartbeat.
+    pub async fn hear(&mut self) -> ToNode {
+        loop {
+            match self.hear_any().await.expect("the stream is closed") {
+                ToNode::Heartbeat { .. } => {}
+                other => return other,
+            }
+        }
+    }
+
+    pub async fn snapshot(&mut self) -> wire::Snapshot {
+        match self.hear().await {
+            ToNode::Snapshot(snapshot) => snapshot,
+            other => panic!("no snapshot but {other:?}"),
+        }
+    }
+
+    pub async fn tenant(&mut self) -> wire::TenantDocument {
+        match self.hear().await {
+            ToNode::Tenant(document) => document,
+            other => panic!("no tenant document but {other:?}"),
+        }
+    }
+
+    /// Acknowledges everything from now on, and hands the messages on.
+    pub fn obey(mut self) -> tokio::sync::mpsc::UnboundedReceiver<ToNode> {
+        let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(message) = self.hear_any().await {
+                let revision = match &message {
+                    ToNode::Snapshot(snapshot) => snapshot.revision,
+                    ToNode::Tenant(document) => document.revision,
+                    ToNode::Settings(settings) => settings.revision,
+                    ToNode::Heartbeat { .. } | ToNode::Unknown => continue,
+                };
+                self.ack(revision).await;
+                let _ = sender.send(message);
+            }
+        });
+        receiver
+    }
+}
+
+/// Waits for the condition, asking again and again.
+pub async fn eventually(mut condition: impl AsyncFnMut() -> bool) {
+    let met = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, met)
+        .await
+        .expect("the condition was never met");
+}

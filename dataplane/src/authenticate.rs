@@ -1,0 +1,432 @@
+//! Who sent this request: AWS Signature Version 4 in the header or in the query, one of them, over every header that
+//! counts. Everything here is decided from the request, the pushed documents and the time.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use sigv4::{ALGORITHM, Authorization, CanonicalRequest, ChunkSigner, Credential, ParseError};
+use wire::{AccessKey, AccessKeyStatus};
+
+use crate::error::{Code, S3Error};
+use crate::request::S3Request;
+use crate::tenants::{Lookup, Shared, Tenant, Tenants};
+
+const TIMESTAMP: &str = "%Y%m%dT%H%M%SZ";
+
+/// How far a client's clock may be off.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html#RESTAuthenticationTimeStamp>
+const MAX_SKEW: TimeDelta = TimeDelta::minutes(15);
+
+/// Seven days, the longest life of a presigned URL.
+const MAX_EXPIRES: i64 = 604_800;
+
+/// What the client signed of the body.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PayloadHash {
+    Unsigned,
+    /// Lower-case hexadecimal SHA-256 of the whole body.
+    Sha256(String),
+    /// `aws-chunked`; `signed` chunks, or plain ones; with a trailer, or without.
+    Chunked {
+        signed: bool,
+        trailer: bool,
+    },
+}
+
+pub struct Identity {
+    pub tenant: Arc<Tenant>,
+    pub access_key_id: String,
+    pub payload: PayloadHash,
+    /// Continues the request's signature over its chunks.
+    pub chunks: Option<ChunkSigner>,
+}
+
+impl Identity {
+    /// The key's present document; `None` cannot happen while the tenant is borrowed, and denies.
+    pub fn access_key(&self) -> Option<&AccessKey> {
+        self.tenant.access_key(&self.access_key_id)
+    }
+}
+
+/// The claims of a request, before any of them is believed.
+struct Claim<'a> {
+    credential: Credential,
+    signed_headers: Vec<String>,
+    signature: String,
+    timestamp: &'a str,
+    payload: &'a str,
+    /// How long it may be used, for presigned requests.
+    expires: Option<TimeDelta>,
+}
+
+pub fn authenticate(
+    request: &S3Request,
+    tenants: &Tenants,
+    shared: &Shared,
+    now: DateTime<Utc>,
+) -> Result<Identity, S3Error> {
+    let claim = claim(request)?;
+    check_scope(&claim, &shared.settings.region)?;
+    check_time(&claim, now)?;
+    let tenant = match tenants.lookup(&claim.credential.access_key_id) {
+        Lookup::Found(tenant) => tenant,
+        Lookup::Unknown => return Err(unknown_key(&claim)),
+        Lookup::Pending => return Err(not_ready()),
+    };
+    let key = tenant
+        .access_key(&claim.credential.access_key_id)
+        .ok_or_else(|| unknown_key(&claim))?;
+    if key.status != AccessKeyStatus::Active || key.expires_at.is_some_and(|at| at <= now) {
+        return Err(unknown_key(&claim));
+    }
+    check_signed_headers(request, &claim)?;
+    let scope = &claim.credential.scope;
+    let day = NaiveDate::parse_from_str(&scope.date, "%Y%m%d").ok();
+    let signing_key = key
+        .signing_keys
+        .iter()
+        .find(|k| Some(k.date) == day && k.region == scope.region)
+        .ok_or_else(|| {
+            S3Error::with(
+                Code::ServiceUnavailable,
+                "This node has no signing key for that day.",
+            )
+        })?;
+    check_signature(request, &claim, &signing_key.key)?;
+    let payload = payload_hash(claim.payload)?;
+    let chunks = matches!(payload, PayloadHash::Chunked { signed: true, .. }).then(|| {
+        let scope = claim.credential.scope.clone();
+        ChunkSigner::new(
+            signing_key.key,
+            claim.timestamp.to_owned(),
+            scope,
+            claim.signature.clone(),
+        )
+    });
+    Ok(Identity {
+        access_key_id: claim.credential.access_key_id,
+        tenant,
+        payload,
+        chunks,
+    })
+}
+
+pub fn not_ready() -> S3Error {
+    S3Error::with(
+        Code::ServiceUnavailable,
+        "This node has not received its configuration yet.",
+    )
+    .retry_after(1)
+}
+
+fn unknown_key(claim: &Claim<'_>) -> S3Error {
+    S3Error::new(Code::InvalidAccessKeyId).detail("AWSAccessKeyId", &claim.credential.access_key_id)
+}
+
+fn claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
+    let in_header = request.header("authorization")?;
+    let in_query = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"]
+        .iter()
+        .any(|name| request.query.has(name));
+    if request.query.has("AWSAccessKeyId") || request.query.has("Signature") {
+        return Err(unsupported());
+    }
+    match (in_header, in_query) {
+        (Some(_), true) => Err(S3Error::with(
+            Code::InvalidArgument,
+            "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the Authorization header should be specified.",
+        )),
+        (Some(value), false) => header_claim(request, value),
+        (None, true) => query_claim(request),
+        (None, false) => Err(Code::AccessDenied.into()),
+    }
+}
+
+fn unsupported() -> S3Error {
+    S3Error::with(
+        Code::InvalidRequest,
+        "The authorization mechanism that you have provided is not supported. Please use AWS4-HMAC-SHA256 (signature_version = s3v4 in the AWS CLI and boto3).",
+    )
+}
+
+fn header_claim<'a>(request: &'a S3Request, value: &str) -> Result<Claim<'a>, S3Error> {
+    let authorization = Authorization::parse(value).map_err(|error| match error {
+        ParseError::UnsupportedAlgorithm => unsupported(),
+        other => S3Error::with(
+            Code::AuthorizationHeaderMalformed,
+            format!("The authorization header is malformed; {other}."),
+        ),
+    })?;
+    let timestamp = request.header("x-amz-date")?.ok_or_else(|| {
+        S3Error::with(
+            Code::AccessDenied,
+            "AWS authentication requires a valid x-amz-date header.",
+        )
+    })?;
+    let payload = request.header("x-amz-content-sha256")?.ok_or_else(|| {
+        S3Error::with(
+            Code::InvalidRequest,
+            "Missing required header for this request: x-amz-content-sha256",
+        )
+    })?;
+    Ok(Claim {
+        credential: authorization.credential,
+        signed_headers: authorization.signed_headers,
+        signature: authorization.signature,
+        timestamp,
+        payload,
+        expires: None,
+    })
+}
+
+fn query_claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
+    let malformed =
+        |message: String| S3Error::with(Code::AuthorizationQueryParametersError, message);
+    let required = |name: &'static str| {
+        request
+            .query
+            .single(name)?
+            .filter(|value| !value.is_empty())
+            .ok_or_else(|| {
+                malformed(format!(
+                    "Query-string authentication requires the parameter {name}, once."
+                ))
+            })
+    };
+    if required("X-Amz-Algorithm")? != ALGORITHM {
+        return Err(malformed(format!(
+            "X-Amz-Algorithm only supports \"{ALGORITHM}\"."
+        )));
+    }
+    let credential = Credential::parse(required("X-Amz-Credential")?).map_err(|error| {
+        malformed(format!(
+            "Error parsing the X-Amz-Credential parameter; {error}."
+        ))
+    })?;
+    let expires = match required("X-Amz-Expires")?.parse::<i64>() {
+        Ok(seconds @ 1..=MAX_EXPIRES) => TimeDelta::seconds(seconds),
+        _ => {
+            return Err(malformed(format!(
+                "X-Amz-Expires must be a number of seconds from 1 to {MAX_EXPIRES}."
+            )));
+        }
+    };
+    let payload = match request.query.single("X-Amz-Content-Sha256")? {
+        Some(hash) => hash,
+        None => request
+            .header("x-amz-content-sha256")?
+            .unwrap_or("UNSIGNED-PAYLOAD"),
+    };
+    Ok(Claim {
+        credential,
+        signed_headers: sigv4::parse_signed_headers(required("X-Amz-SignedHeaders")?).map_err(
+            |error| {
+                malformed(format!(
+                    "Error parsing the X-Amz-SignedHeaders parameter; {error}."
+                ))
+            },
+        )?,
+        signature: sigv4::parse_signature(required("X-Amz-Signature")?).map_err(|error| {
+            malformed(format!(
+                "Error parsing the X-Amz-Signature parameter; {error}."
+            ))
+        })?,
+        timestamp: required("X-Amz-Date")?,
+        payload,
+        expires: Some(expires),
+    })
+}
+
+fn malformed(claim: &Claim<'_>, message: String) -> S3Error {
+    match claim.expires {
+        Some(_) => S3Error::with(Code::AuthorizationQueryParametersError, message),
+        None => S3Error::with(Code::AuthorizationHeaderMalformed, message),
+    }
+}
+
+fn check_scope(claim: &Claim<'_>, region: &str) -> Result<(), S3Error> {
+    let scope = &claim.credential.scope;
+    if scope.region != region {
+        let message = format!(
+            "The region '{}' is wrong; expecting '{region}'",
+            scope.region
+        );
+        return Err(malformed(claim, message).detail("Region", region));
+    }
+    if scope.service != "s3" {
+        return Err(malformed(
+            claim,
+            format!("The service '{}' is wrong; expecting 's3'", scope.service),
+        ));
+    }
+    Ok(())
+}
+
+fn check_time(claim: &Claim<'_>, now: DateTime<Utc>) -> Result<(), S3Error> {
+    let Ok(signed_at) =
+        NaiveDateTime::parse_from_str(claim.timestamp, TIMESTAMP).map(|naive| naive.and_utc())
+    else {
+        return Err(match claim.expires {
+            Some(_) => S3Error::with(
+                Code::AuthorizationQueryParametersError,
+                "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\".",
+            ),
+            None => S3Error::with(
+                Code::AccessDenied,
+                "AWS authentication requires a valid x-amz-date header.",
+            ),
+        });
+    };
+    if !claim.timestamp.starts_with(&claim.credential.scope.date) {
+        let date = &claim.credential.scope.date;
+        return Err(malformed(
+            claim,
+            format!("The credential's date '{date}' is not the date of the request."),
+        ));
+    }
+    let skewed = || {
+        S3Error::new(Code::RequestTimeTooSkewed)
+            .detail("RequestTime", claim.timestamp)
+            .detail("ServerTime", now.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+            .detail(
+                "MaxAllowedSkewMilliseconds",
+                MAX_SKEW.num_milliseconds().to_string(),
+            )
+    };
+    match claim.expires {
+        None if (now - signed_at).abs() > MAX_SKEW => Err(skewed()),
+        Some(_) if signed_at - now > MAX_SKEW => Err(S3Error::with(
+            Code::AccessDenied,
+            "Request is not valid yet",
+        )),
+        Some(expires) if signed_at + expires < now => {
+            Err(
+                S3Error::with(Code::AccessDenied, "Request has expired").detail(
+                    "Expires",
+                    (signed_at + expires)
+                        .format("%Y-%m-%dT%H:%M:%SZ")
+                        .to_string(),
+                ),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `host` and every `x-amz-*` header must be signed: what is not signed was perhaps not the client's.
+fn check_signed_headers(request: &S3Request, claim: &Claim<'_>) -> Result<(), S3Error> {
+    let signed = |name: &str| claim.signed_headers.iter().any(|s| s == name);
+    let unsigned = || {
+        S3Error::with(
+            Code::AccessDenied,
+            "There were headers present in the request which were not signed",
+        )
+    };
+    if !signed("host") || request.host.is_empty() {
+        return Err(S3Error::with(
+            Code::AccessDenied,
+            "The host header must be signed.",
+        ));
+    }
+    for name in request.headers.keys() {
+        let name = name.as_str();
+        let counts = name.starts_with("x-amz-")
+            && !(name == "x-amz-content-sha256" && claim.expires.is_some());
+        if counts && !signed(name) {
+            return Err(unsigned().detail("HeadersNotSigned", name));
+        }
+    }
+    Ok(())
+}
+
+fn check_signature(
+    request: &S3Request,
+    claim: &Claim<'_>,
+    signing_key: &[u8; 32],
+) -> Result<(), S3Error> {
+    let query: Vec<(String, String)> = request
+        .query
+        .pairs()
+        .iter()
+        .filter(|(name, _)| name != "X-Amz-Signature")
+        .cloned()
+        .collect();
+    let mut headers: Vec<(&str, &[u8])> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
+        .collect();
+    if !request.headers.contains_key("host") {
+        headers.push(("host", request.host.as_bytes()));
+    }
+    let signed_headers: Vec<&str> = claim.signed_headers.iter().map(String::as_str).collect();
+    let encoded = sigv4::uri_encode(request.path.as_bytes(), false);
+    let canonical = |path| CanonicalRequest {
+        method: request.method.as_str(),
+        path,
+        query: &query,
+        headers: &headers,
+        signed_headers: &signed_headers,
+        payload_hash: claim.payload,
+    };
+    let string_to_sign = |path| {
+        sigv4::string_to_sign(
+            claim.timestamp,
+            &claim.credential.scope,
+            &canonical(path).hash(),
+        )
+    };
+    let matches = |path| {
+        sigv4::signatures_equal(
+            &sigv4::signature(signing_key, &string_to_sign(path)),
+            &claim.signature,
+        )
+    };
+    // Some clients sign the path as they send it, with other characters encoded than AWS's rules say.
+    // Both spellings decode to the one path that is authorised.
+    if matches(&encoded) || (request.raw_path != encoded && matches(&request.raw_path)) {
+        return Ok(());
+    }
+    Err(S3Error::new(Code::SignatureDoesNotMatch)
+        .detail("AWSAccessKeyId", &claim.credential.access_key_id)
+        .detail("StringToSign", string_to_sign(&encoded))
+        .detail("SignatureProvided", &claim.signature)
+        .detail(
+            "CanonicalRequest",
+            String::from_utf8_lossy(&canonical(&encoded).canonical()),
+        ))
+}
+
+fn payload_hash(text: &str) -> Result<PayloadHash, S3Error> {
+    Ok(match text {
+        "UNSIGNED-PAYLOAD" => PayloadHash::Unsigned,
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD" => PayloadHash::Chunked {
+            signed: true,
+            trailer: false,
+        },
+        "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER" => PayloadHash::Chunked {
+            signed: true,
+            trailer: true,
+        },
+        "STREAMING-UNSIGNED-PAYLOAD-TRAILER" => PayloadHash::Chunked {
+            signed: false,
+            trailer: true,
+        },
+        hash if hash.len() == 64
+            && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) =>
+        {
+            PayloadHash::Sha256(hash.to_owned())
+        }
+        _ => {
+            return Err(S3Error::with(
+                Code::InvalidArgument,
+                "x-amz-content-sha256 must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER or a valid sha256 value.",
+            ));
+        }
+    })
+}
+
+#[cfg(test)]
+#[path = "authenticate_tests.rs"]
+mod tests;

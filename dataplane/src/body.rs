@@ -1,0 +1,111 @@
+//! The bodies that leave: a small document, or an engine's stream. What they cost is counted as they end.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::{Sleep, sleep};
+
+use crate::metrics::Account;
+use crate::upstream::STALLED_AFTER;
+
+pub enum Content {
+    Empty,
+    Full(Bytes),
+    Engine(Incoming),
+}
+
+impl From<String> for Content {
+    fn from(text: String) -> Self {
+        Content::Full(Bytes::from(text))
+    }
+}
+
+/// An answer's body with its account, which is closed when the body ends or is dropped.
+pub struct AnswerBody {
+    content: Content,
+    account: Account,
+    /// Runs while the engine keeps the client waiting.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+/// Why an answer broke off. The client sees a body that is too short.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error("the engine's answer broke off")]
+    Engine(#[source] hyper::Error),
+    #[error("the engine stood still")]
+    Stalled,
+}
+
+impl AnswerBody {
+    pub fn new(content: Content, account: Account) -> Self {
+        AnswerBody {
+            content,
+            account,
+            stalled: None,
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let this = &mut *self;
+        let frame = match &mut this.content {
+            Content::Empty => None,
+            Content::Full(bytes) if bytes.is_empty() => None,
+            Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
+            // Trailers of an engine stay here.
+            Content::Engine(body) => loop {
+                match Pin::new(&mut *body).poll_frame(cx) {
+                    Poll::Pending => {
+                        let stalled = this
+                            .stalled
+                            .get_or_insert_with(|| Box::pin(sleep(STALLED_AFTER)));
+                        ready!(stalled.as_mut().poll(cx));
+                        tracing::warn!("an engine stood still in the middle of an answer");
+                        break Some(Err(Broken::Stalled));
+                    }
+                    Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
+                        this.stalled = None;
+                        break Some(Ok(frame));
+                    }
+                    Poll::Ready(Some(Ok(_))) => {}
+                    Poll::Ready(Some(Err(error))) => break Some(Err(Broken::Engine(error))),
+                    Poll::Ready(None) => break None,
+                }
+            },
+        };
+        match &frame {
+            Some(Ok(frame)) => this.account.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => this.account.broke(),
+            None => {}
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.content {
+            Content::Empty => true,
+            Content::Full(bytes) => bytes.is_empty(),
+            Content::Engine(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.content {
+            Content::Empty => SizeHint::with_exact(0),
+            Content::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Engine(body) => body.size_hint(),
+        }
+    }
+}

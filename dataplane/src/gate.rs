@@ -1,0 +1,390 @@
+//! Every request passes here before anything else happens to it. [`pass`] shows the order: what it is, who sent it,
+//! whether they may, and whether they may now.
+
+use std::net::IpAddr;
+
+use wire::{AccessKey, AccessKeyStatus, Bucket, BucketStatus, Permission, Scope, TenantStatus};
+
+use crate::authenticate::{Identity, authenticate, not_ready};
+use crate::error::{Code, S3Error};
+use crate::limits::{Over, UnderWay};
+use crate::node::Node;
+use crate::operation::{Effect, Operation, classify};
+use crate::request::S3Request;
+use crate::tenants::{Shared, Tenant};
+
+/// A request that may go on.
+pub struct Admitted {
+    pub operation: Operation,
+    pub identity: Identity,
+    pub shared: std::sync::Arc<Shared>,
+    pub under_way: UnderWay,
+}
+
+/// The whole decision, in order. Nothing has been sent to an engine, and nothing of the body read.
+pub fn pass(node: &Node, request: &S3Request) -> Result<Admitted, S3Error> {
+    let operation = classify(request)?;
+    let shared = node
+        .tenants
+        .shared()
+        .filter(|_| node.tenants.is_ready())
+        .ok_or_else(not_ready)?;
+    let now = node.clock.now();
+    let identity = authenticate(request, &node.tenants, &shared, now).map_err(|error| {
+        // What says nothing about the caller is not held against them.
+        if error.code == Code::ServiceUnavailable || node.strangers.failed(request.peer, now) {
+            return error;
+        }
+        S3Error::new(Code::SlowDown).retry_after(60)
+    })?;
+    check_tenant(&identity.tenant, operation)?;
+    check_owner_header(request, &identity.tenant)?;
+    let key = identity.access_key().ok_or(Code::AccessDenied)?;
+    authorise(key, operation, request)?;
+    let under_way = identity.tenant.limiter.admit().map_err(slow_down)?;
+    Ok(Admitted {
+        operation,
+        identity,
+        shared,
+        under_way,
+    })
+}
+
+fn check_tenant(tenant: &Tenant, operation: Operation) -> Result<(), S3Error> {
+    match (tenant.document.status, operation.effect()) {
+        (TenantStatus::Active, _) => Ok(()),
+        (TenantStatus::ReadOnly, Effect::Read | Effect::Delete) => Ok(()),
+        (TenantStatus::ReadOnly, _) => Err(S3Error::with(
+            Code::AccountProblem,
+            "This account is read-only for now: listing, reading and deleting work, writing does not.",
+        )),
+        (TenantStatus::Suspended, _) => Err(S3Error::with(
+            Code::AccountProblem,
+            "This account is suspended.",
+        )),
+        (TenantStatus::Deleted | TenantStatus::Unknown, _) => Err(Code::AccountProblem.into()),
+    }
+}
+
+fn check_owner_header(request: &S3Request, tenant: &Tenant) -> Result<(), S3Error> {
+    for name in [
+        "x-amz-expected-bucket-owner",
+        "x-amz-source-expected-bucket-owner",
+    ] {
+        if request
+            .header(name)?
+            .is_some_and(|owner| owner != tenant.id())
+        {
+            return Err(Code::AccessDenied.into());
+        }
+    }
+    Ok(())
+}
+
+fn authorise(key: &AccessKey, operation: Operation, request: &S3Request) -> Result<(), S3Error> {
+    let scope = &key.scope;
+    check_source(scope, request.peer)?;
+    check_permission(scope.permission, operation.effect())?;
+    // Whoever may say "only if it is still this content" may ask what the content is.
+    if request.headers.contains_key("if-match") {
+        check_permission(scope.permission, Effect::Read).or_else(|refusal| {
+            match operation.effect() {
+                Effect::Write | Effect::Delete => Err(refusal),
+                _ => Ok(()),
+            }
+        })?;
+    }
+    let limited = !scope.buckets.is_empty() || !scope.prefixes.is_empty();
+    if limited && operation.effect() == Effect::Configure {
+        return Err(denied(
+            "This access key is limited to buckets or prefixes: it cannot make or remove buckets.",
+        ));
+    }
+    if let Some(bucket) = &request.bucket {
+        check_bucket_scope(scope, bucket)?;
+    }
+    match operation {
+        Operation::ListObjects | Operation::ListObjectsV2 | Operation::ListMultipartUploads => {
+            check_key_scope(scope, request.query.single("prefix")?.unwrap_or(""))
+        }
+        // Each key of the batch is checked on its own, and answered on its own.
+        Operation::DeleteObjects => Ok(()),
+        _ => request
+            .key
+            .as_deref()
+            .map_or(Ok(()), |key| check_key_scope(scope, key)),
+    }
+}
+
+fn denied(message: &'static str) -> S3Error {
+    S3Error::with(Code::AccessDenied, message)
+}
+
+fn check_source(scope: &Scope, peer: IpAddr) -> Result<(), S3Error> {
+    if scope.source_addresses.is_empty() || scope.source_addresses.contains(&peer.to_canonical()) {
+        return Ok(());
+    }
+    Err(denied("This access key may not be used from this address."))
+}
+
+fn check_permission(permission: Permission, effect: Effect) -> Result<(), S3Error> {
+    let may = match permission {
+        Permission::Full => true,
+        Permission::Read => effect == Effect::Read,
+        Permission::Write => matches!(effect, Effect::Write | Effect::Delete),
+        Permission::Unknown => false,
+    };
+    if may {
+        Ok(())
+    } else {
+        Err(denied(
+            "This access key's permission does not allow this operation.",
+        ))
+    }
+}
+
+fn check_bucket_scope(scope: &Scope, bucket: &str) -> Result<(), S3Error> {
+    if scope.buckets.is_empty() || scope.buckets.iter().any(|name| name == bucket) {
+        return Ok(());
+    }
+    Err(denied("This access key is limited to other buckets."))
+}
+
+/// Whether a key's scope reaches this object key, or every object key under this listing prefix.
+pub fn check_key_scope(scope: &Scope, object_key: &str) -> Result<(), S3Error> {
+    if scope.prefixes.is_empty()
+        || scope
+            .prefixes
+            .iter()
+            .any(|prefix| object_key.starts_with(prefix.as_str()))
+    {
+        return Ok(());
+    }
+    Err(denied("This access key is limited to other prefixes."))
+}
+
+/// A copy's source is read, and asked about as a read.
+pub fn authorise_copy_source(
+    key: &AccessKey,
+    bucket: &str,
+    object_key: &str,
+) -> Result<(), S3Error> {
+    check_permission(key.scope.permission, Effect::Read)?;
+    check_bucket_scope(&key.scope, bucket)?;
+    check_key_scope(&key.scope, object_key)
+}
+
+/// What a write was admitted under, to be asked again when its last byte goes out and when it is answered: a body may
+/// take hours, and in the meantime the key may be revoked, the account suspended, the bucket deleted.
+#[derive(Clone)]
+pub struct Standing {
+    pub node: std::sync::Arc<Node>,
+    pub tenant_id: String,
+    pub access_key_id: String,
+    pub bucket_id: String,
+    pub bucket_name: String,
+    pub operation: Operation,
+}
+
+impl Standing {
+    pub fn check(&self) -> Result<(), S3Error> {
+        let tenant = self
+            .node
+            .tenants
+            .tenant(&self.tenant_id)
+            .ok_or(Code::AccountProblem)?;
+        check_tenant(&tenant, self.operation)?;
+        let now = self.node.clock.now();
+        let good = tenant.access_key(&self.access_key_id).is_some_and(|key| {
+            key.status == AccessKeyStatus::Active && key.expires_at.is_none_or(|at| at > now)
+        });
+        if !good {
+            return Err(Code::InvalidAccessKeyId.into());
+        }
+        match tenant.bucket(&self.bucket_name) {
+            Some(bucket)
+                if bucket.id == self.bucket_id && bucket.status == BucketStatus::Active =>
+            {
+                Ok(())
+            }
+            _ => Err(Code::OperationAborted.into()),
+        }
+    }
+}
+
+/// The tenant's bucket of this name. Somebody else's answers as one that nobody has.
+pub fn bucket<'a>(tenant: &'a Tenant, name: &str, effect: Effect) -> Result<&'a Bucket, S3Error> {
+    let missing = || S3Error::new(Code::NoSuchBucket).detail("BucketName", name);
+    let bucket = tenant.bucket(name).ok_or_else(missing)?;
+    match (bucket.status, effect) {
+        (BucketStatus::Active, _) | (BucketStatus::Deleting, Effect::Read | Effect::Delete) => {
+            Ok(bucket)
+        }
+        (BucketStatus::Deleting, _) => Err(Code::OperationAborted.into()),
+        (BucketStatus::Unknown, _) => Err(Code::ServiceUnavailable.into()),
+    }
+}
+
+fn slow_down(over: Over) -> S3Error {
+    match over {
+        Over::Rate(wait) => {
+            S3Error::new(Code::SlowDown).retry_after(wait.as_secs_f64().ceil().max(1.0) as u64)
+        }
+        Over::Concurrency => S3Error::with(
+            Code::SlowDown,
+            "Too many requests of this account are under way at once.",
+        )
+        .retry_after(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tenants::tests::key;
+
+    fn scoped(scope: Scope) -> AccessKey {
+        AccessKey {
+            scope,
+            ..key("K", &[])
+        }
+    }
+
+    fn may(key: &AccessKey, method: &str, uri: &str) -> bool {
+        let request = crate::request::tests::request(method, uri, &[]).unwrap();
+        authorise(key, classify(&request).unwrap(), &request).is_ok()
+    }
+
+    #[test]
+    fn a_key_without_scope_may_everything() {
+        let key = scoped(Scope::default());
+        for (method, uri) in [
+            ("GET", "/"),
+            ("PUT", "/b"),
+            ("PUT", "/b/k"),
+            ("GET", "/b/k"),
+            ("DELETE", "/b/k"),
+        ] {
+            assert!(may(&key, method, uri), "{method} {uri}");
+        }
+    }
+
+    #[test]
+    fn permissions_hold() {
+        let with = |permission| {
+            scoped(Scope {
+                permission,
+                ..Scope::default()
+            })
+        };
+        for (method, uri, read, write) in [
+            ("GET", "/b/k", true, false),
+            ("GET", "/b", true, false),
+            ("PUT", "/b/k", false, true),
+            ("DELETE", "/b/k", false, true),
+            ("POST", "/b?delete", false, true),
+            ("PUT", "/b", false, false),
+            ("DELETE", "/b", false, false),
+        ] {
+            assert_eq!(
+                may(&with(Permission::Read), method, uri),
+                read,
+                "read {method} {uri}"
+            );
+            assert_eq!(
+                may(&with(Permission::Write), method, uri),
+                write,
+                "write {method} {uri}"
+            );
+            assert!(
+                !may(&with(Permission::Unknown), method, uri),
+                "unknown {method} {uri}"
+            );
+        }
+    }
+
+    #[test]
+    fn buckets_and_prefixes_hold() {
+        let key = scoped(Scope {
+            buckets: vec!["a".into()],
+            prefixes: vec!["in/".into()],
+            ..Scope::default()
+        });
+        for (uri, allowed) in [
+            ("/a/in/x", true),
+            ("/a/out/x", false),
+            ("/b/in/x", false),
+            ("/a?prefix=in/", true),
+            ("/a?prefix=in/deeper", true),
+            ("/a?prefix=i", false),
+            ("/a", false),
+        ] {
+            assert_eq!(may(&key, "GET", uri), allowed, "{uri}");
+        }
+        assert!(!may(&key, "PUT", "/a"));
+        assert!(authorise_copy_source(&key, "a", "in/x").is_ok());
+        assert!(authorise_copy_source(&key, "a", "out/x").is_err());
+        assert!(authorise_copy_source(&key, "b", "in/x").is_err());
+    }
+
+    #[test]
+    fn source_addresses_hold() {
+        let from = |address: &str| {
+            scoped(Scope {
+                source_addresses: vec![address.parse().unwrap()],
+                ..Scope::default()
+            })
+        };
+        assert!(may(&from("127.0.0.1"), "GET", "/b/k"));
+        assert!(!may(&from("10.0.0.1"), "GET", "/b/k"));
+    }
+
+    #[test]
+    fn status_decides_by_effect() {
+        use crate::tenants::tests::document;
+        let tenant = |status| {
+            let tenants = crate::tenants::Tenants::default();
+            let mut doc = document(1, 1, vec![key("K", &[])]);
+            doc.status = status;
+            tenants
+                .apply_snapshot(wire::Snapshot {
+                    revision: 1,
+                    settings: crate::tenants::tests::settings(1),
+                    tenants: vec![doc],
+                })
+                .unwrap();
+            match tenants.lookup("K") {
+                crate::tenants::Lookup::Found(tenant) => tenant,
+                _ => panic!("the tenant is there"),
+            }
+        };
+        for (status, read, delete, write) in [
+            (TenantStatus::Active, true, true, true),
+            (TenantStatus::ReadOnly, true, true, false),
+            (TenantStatus::Suspended, false, false, false),
+            (TenantStatus::Unknown, false, false, false),
+        ] {
+            let tenant = tenant(status);
+            assert_eq!(
+                check_tenant(&tenant, Operation::GetObject).is_ok(),
+                read,
+                "{status:?}"
+            );
+            assert_eq!(
+                check_tenant(&tenant, Operation::DeleteObject).is_ok(),
+                delete,
+                "{status:?}"
+            );
+            assert_eq!(
+                check_tenant(&tenant, Operation::PutObject).is_ok(),
+                write,
+                "{status:?}"
+            );
+            assert_eq!(
+                check_tenant(&tenant, Operation::CreateBucket).is_ok(),
+                write,
+                "{status:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `/healthz`, `/readyz` and `/metrics` of a node, on a port of their own that is never public.
+
+use std::convert::Infallible;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::node::Node;
+
+pub async fn serve(listener: TcpListener, node: Arc<Node>) {
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            continue;
+        };
+        let node = node.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let response = answer(&node, &request);
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let _ = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+fn answer(node: &Node, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let (status, text) = match request.uri().path() {
+        "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
+        "/readyz" => readiness(node),
+        "/metrics" => (StatusCode::OK, metrics(node)),
+        _ => (StatusCode::NOT_FOUND, "not found\n".to_owned()),
+    };
+    let mut response = Response::new(Full::new(Bytes::from(text)));
+    *response.status_mut() = status;
+    response
+}
+
+/// Ready as soon as there is a configuration to serve from, however old: how old is said.
+fn readiness(node: &Node) -> (StatusCode, String) {
+    let ready = node.tenants.is_ready();
+    let body = serde_json::json!({
+        "ready": ready,
+        "revision": node.tenants.revision(),
+        "tenants": node.tenants.len(),
+        "connected": node.link.is_connected(),
+        "seconds_since_control_plane": age(node),
+    });
+    (
+        if ready {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        },
+        format!("{body}\n"),
+    )
+}
+
+fn age(node: &Node) -> Option<i64> {
+    node.link
+        .heard_at()
+        .map(|at| (node.clock.now().timestamp() - at).max(0))
+}
+
+fn metrics(node: &Node) -> String {
+    let mut out = node.metrics.render();
+    let gauges = [
+        (
+            "vaultaire_revision",
+            "The configuration revision that is served.",
+            node.tenants.revision(),
+        ),
+        (
+            "vaultaire_tenants",
+            "Tenants known to this node.",
+            i64::try_from(node.tenants.len()).unwrap_or(i64::MAX),
+        ),
+        (
+            "vaultaire_control_plane_connected",
+            "1 while the stream is up.",
+            i64::from(node.link.is_connected()),
+        ),
+    ];
+    for (name, help, value) in gauges {
+        let _ = writeln!(
+            out,
+            "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}"
+        );
+    }
+    if let Some(age) = age(node) {
+        let name = "vaultaire_configuration_age_seconds";
+        let _ = writeln!(
+            out,
+            "# HELP {name} Since the control plane was last heard.\n# TYPE {name} gauge\n{name} {age}"
+        );
+    }
+    out
+}

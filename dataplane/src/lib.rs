@@ -1,0 +1,44 @@
+//! The data plane: a stateless S3 gateway that decides on every request from pushed configuration and streams the
+//! rest to an engine. It knows no database and no screen, and holds no long-term secret.
+
+mod authenticate;
+mod body;
+mod cache;
+mod chunked;
+mod clock;
+#[cfg(test)]
+mod compatibility;
+mod connections;
+mod control;
+mod copy_source;
+mod error;
+mod gate;
+mod headers;
+mod health;
+mod identity;
+mod integrity;
+mod limits;
+mod listing;
+mod metrics;
+mod node;
+mod operation;
+mod ops;
+mod ordered;
+mod patience;
+mod payload;
+mod place;
+mod push;
+mod reencode;
+mod request;
+mod seal;
+mod server;
+mod strangers;
+mod tenants;
+mod tls;
+mod upstream;
+mod xml;
+
+pub use clock::Clock;
+pub use node::{Bound, Config, run};
+pub use patience::Patience;
+pub use tls::Tls;

@@ -1,0 +1,202 @@
+//! What this node did: figures for Prometheus, and one log line for each answer. Bounded: by operation and status
+//! class, never by tenant or key.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use http::StatusCode;
+
+use crate::limits::UnderWay;
+use crate::operation::Operation;
+use crate::patience::Active;
+use crate::payload::Outcome;
+
+const CLASSES: usize = 5;
+
+/// Counters since the start of the process.
+pub struct Metrics {
+    /// By operation (the last row: requests that were given no name) and status class (1xx … 5xx).
+    requests: Vec<[AtomicU64; CLASSES]>,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Metrics {
+            requests: (0..=Operation::ALL.len())
+                .map(|_| Default::default())
+                .collect(),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Metrics {
+    fn count(
+        &self,
+        operation: Option<Operation>,
+        status: StatusCode,
+        bytes_in: u64,
+        bytes_out: u64,
+    ) {
+        let row = operation.map_or(Operation::ALL.len(), |operation| operation as usize);
+        let class = (usize::from(status.as_u16()) / 100).clamp(1, CLASSES) - 1;
+        if let Some(counter) = self
+            .requests
+            .get(row)
+            .and_then(|classes| classes.get(class))
+        {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+        self.bytes_in.fetch_add(bytes_in, Ordering::Relaxed);
+        self.bytes_out.fetch_add(bytes_out, Ordering::Relaxed);
+    }
+
+    /// The text format of Prometheus.
+    pub fn render(&self) -> String {
+        let mut out = String::from(
+            "# HELP vaultaire_requests_total Requests answered.\n# TYPE vaultaire_requests_total counter\n",
+        );
+        let names = Operation::ALL
+            .iter()
+            .map(|operation| operation.name())
+            .chain(["none"]);
+        for (name, classes) in names.zip(&self.requests) {
+            for (class, counter) in classes.iter().enumerate() {
+                let value = counter.load(Ordering::Relaxed);
+                if value > 0 {
+                    let _ = writeln!(
+                        out,
+                        "vaultaire_requests_total{{operation=\"{name}\",status=\"{}xx\"}} {value}",
+                        class + 1
+                    );
+                }
+            }
+        }
+        for (name, help, value) in [
+            (
+                "vaultaire_received_bytes_total",
+                "Bytes of object data received from clients.",
+                &self.bytes_in,
+            ),
+            (
+                "vaultaire_sent_bytes_total",
+                "Bytes of bodies sent to clients.",
+                &self.bytes_out,
+            ),
+        ] {
+            let value = value.load(Ordering::Relaxed);
+            let _ = writeln!(
+                out,
+                "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}"
+            );
+        }
+        out
+    }
+}
+
+/// What one request came to. Written down once, when its answer has ended, however it ended.
+pub struct Account {
+    metrics: Arc<Metrics>,
+    started: Instant,
+    pub request_id: String,
+    pub method: http::Method,
+    pub operation: Option<Operation>,
+    pub tenant: Option<String>,
+    pub status: StatusCode,
+    /// The error's code, for refusals.
+    pub code: Option<&'static str>,
+    pub received: Option<Arc<Outcome>>,
+    pub under_way: Option<UnderWay>,
+    pub active: Option<Active>,
+    sent: u64,
+    broken: bool,
+}
+
+impl Account {
+    pub fn open(
+        metrics: Arc<Metrics>,
+        request_id: String,
+        method: http::Method,
+        started: Instant,
+    ) -> Self {
+        Account {
+            metrics,
+            started,
+            request_id,
+            method,
+            operation: None,
+            tenant: None,
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            code: None,
+            received: None,
+            under_way: None,
+            active: None,
+            sent: 0,
+            broken: false,
+        }
+    }
+
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    pub fn broke(&mut self) {
+        self.broken = true;
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        let received = self
+            .received
+            .as_ref()
+            .map_or(0, |outcome| outcome.received());
+        self.metrics
+            .count(self.operation, self.status, received, self.sent);
+        tracing::info!(
+            request_id = self.request_id,
+            tenant = self.tenant.as_deref().unwrap_or("-"),
+            method = self.method.as_str(),
+            operation = self.operation.map_or("-", Operation::name),
+            status = self.status.as_u16(),
+            code = self.code.unwrap_or("-"),
+            bytes_in = received,
+            bytes_out = self.sent,
+            broken = self.broken,
+            duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            "answered"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_counted_once() {
+        let metrics = Arc::new(Metrics::default());
+        let mut account = Account::open(
+            metrics.clone(),
+            "ID".into(),
+            http::Method::GET,
+            Instant::now(),
+        );
+        account.operation = Some(Operation::GetObject);
+        account.status = StatusCode::OK;
+        account.sent(5);
+        drop(account);
+        let text = metrics.render();
+        assert!(
+            text.contains("vaultaire_requests_total{operation=\"GetObject\",status=\"2xx\"} 1\n"),
+            "{text}"
+        );
+        assert!(text.contains("vaultaire_sent_bytes_total 5\n"), "{text}");
+        assert!(!text.contains("HeadObject"), "{text}");
+    }
+}

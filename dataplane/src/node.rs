@@ -1,0 +1,265 @@
+//! One node of the data plane: its parts, how they start, and how they stop.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use wire::Revision;
+
+use crate::cache::Cache;
+use crate::clock::Clock;
+use crate::connections::{Connections, Room};
+use crate::control::Control;
+use crate::identity::Identity;
+use crate::metrics::Metrics;
+use crate::patience::Patience;
+use crate::push::Link;
+use crate::strangers::Strangers;
+use crate::tenants::Tenants;
+use crate::tls::{Certificate, Tls};
+use crate::upstream::Upstream;
+use crate::{health, push, server};
+
+/// How long the answer to a change of configuration waits for this node to serve it.
+const APPLIED_WITHIN: Duration = Duration::from_secs(10);
+
+/// 64 MiB.
+const DOCUMENT_ROOM: usize = 64 * 1024;
+
+pub struct Config {
+    /// Where S3 is served.
+    pub listen: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served.
+    pub health: SocketAddr,
+    /// The control plane, `http://host:port` or `https://…`.
+    pub control_url: String,
+    /// Lets a node in that has no identity yet.
+    pub join_token: Option<String>,
+    /// Holds the node's identity and its encrypted cache. Made if it is not there.
+    pub data_dir: PathBuf,
+    /// What the control plane shows as this node's address.
+    pub s3_address: String,
+    pub patience: Patience,
+    /// DNS names under which buckets are addressed virtual-host style: with `s3.example`, `photos.s3.example` is the
+    /// bucket `photos`.
+    pub domains: Vec<String>,
+    /// Serve S3 over TLS; without it, over plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// What every request on this node may borrow.
+pub struct Node {
+    pub tenants: Tenants,
+    pub upstream: Upstream,
+    pub control: Control,
+    pub metrics: Arc<Metrics>,
+    pub link: Link,
+    pub clock: Clock,
+    pub patience: Patience,
+    pub domains: Vec<String>,
+    pub strangers: Strangers,
+    /// Kilobytes of request documents that may be held at once, by all tenants together.
+    pub document_room: Arc<Semaphore>,
+    pub connections: Arc<Connections>,
+}
+
+/// A node that listens, and does not serve yet.
+pub struct Bound {
+    config: Config,
+    clock: Clock,
+    s3: TcpListener,
+    health: TcpListener,
+}
+
+impl Bound {
+    /// Fails at once if an address is taken.
+    pub async fn bind(config: Config, clock: Clock) -> anyhow::Result<Bound> {
+        let s3 = bind(config.listen).await?;
+        let health = bind(config.health).await?;
+        Ok(Bound {
+            config,
+            clock,
+            s3,
+            health,
+        })
+    }
+
+    /// Where S3 will be served: with port 0, the one that was free.
+    pub fn s3_address(&self) -> std::io::Result<SocketAddr> {
+        self.s3.local_addr()
+    }
+
+    pub fn health_address(&self) -> std::io::Result<SocketAddr> {
+        self.health.local_addr()
+    }
+
+    /// Serves until `shutdown` resolves, then lets what is under way end. Fails if the data directory cannot be used,
+    /// or the node has neither identity nor join token.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> anyhow::Result<()> {
+        let Bound {
+            config,
+            clock,
+            s3,
+            health,
+        } = self;
+        std::fs::create_dir_all(&config.data_dir).with_context(|| {
+            format!(
+                "the data directory {} cannot be made",
+                config.data_dir.display()
+            )
+        })?;
+        let stop = CancellationToken::new();
+        tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                shutdown.await;
+                stop.cancel();
+            }
+        });
+        let node = Arc::new(Node {
+            tenants: Tenants::default(),
+            upstream: Upstream::default(),
+            control: Control::new(&config.control_url, clock.clone()),
+            metrics: Arc::default(),
+            link: Link::default(),
+            clock,
+            patience: config.patience,
+            domains: config
+                .domains
+                .iter()
+                .map(|domain| domain.to_ascii_lowercase())
+                .collect(),
+            strangers: Strangers::default(),
+            document_room: Arc::new(Semaphore::new(DOCUMENT_ROOM)),
+            connections: Connections::new(Room::default()),
+        });
+        let watching = tokio::spawn(health::serve(health, node.clone()));
+        // A node that has joined before serves from its disk; a new one answers 503 until it has joined.
+        let known = match Identity::load(&config.data_dir)? {
+            Some(identity) => Some(start_from_disk(&node, &config, identity)?),
+            None => None,
+        };
+        tracing::info!(revision = node.tenants.revision(), tenants = node.tenants.len(), s3 = %config.listen, "serving");
+        let certificate = config.tls.clone().map(Certificate::load).transpose()?;
+        let acceptor = certificate
+            .as_ref()
+            .map(Certificate::acceptor)
+            .transpose()?;
+        let following = certificate.map(|certificate| tokio::spawn(certificate.follow()));
+        let mut linked = tokio::spawn(link(node.clone(), config, known));
+        let serving = server::serve(s3, acceptor, node, stop);
+        tokio::pin!(serving);
+        let outcome = tokio::select! {
+            () = &mut serving => Ok(()),
+            ended = &mut linked => ended.unwrap_or_else(|error| Err(error.into())),
+        };
+        linked.abort();
+        watching.abort();
+        if let Some(following) = following {
+            following.abort();
+        }
+        outcome
+    }
+}
+
+fn start_from_disk(node: &Node, config: &Config, identity: Identity) -> anyhow::Result<Cache> {
+    let (cache, known) = Cache::open(&config.data_dir.join("config.cache"), &identity.cache_key())?;
+    node.control.identify(identity);
+    for message in known {
+        if let Err(refused) = push::apply(node, message) {
+            tracing::warn!(reason = refused.0, "a cached document was refused");
+        }
+    }
+    Ok(cache)
+}
+
+/// Joins if need be, then keeps the stream. It ends only when the control plane will not have this node.
+async fn link(node: Arc<Node>, config: Config, cache: Option<Cache>) -> anyhow::Result<()> {
+    let cache = match cache {
+        Some(cache) => cache,
+        None => {
+            let identity = join(&config).await?;
+            start_from_disk(&node, &config, identity)?
+        }
+    };
+    push::run(node, cache, config.s3_address).await;
+    Ok(())
+}
+
+/// [`Bound::bind`] and [`Bound::run`] by the system's clock.
+pub async fn run(
+    config: Config,
+    shutdown: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    Bound::bind(config, Clock::system())
+        .await?
+        .run(shutdown)
+        .await
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("{address} cannot be listened on"))
+}
+
+/// Asks until a control plane answers.
+async fn join(config: &Config) -> anyhow::Result<Identity> {
+    let token = config.join_token.as_deref().context(
+        "this node has no identity yet: give it a join token (VAULTAIRE_JOIN_TOKEN), made by the control plane",
+    )?;
+    let key = crate::identity::new_key();
+    let mut backoff = push::Backoff::default();
+    loop {
+        match Control::join(&config.control_url, token, &key, &config.s3_address).await {
+            Ok(node_id) => return Identity::create(&config.data_dir, node_id, key),
+            Err(crate::control::JoinError::Refused(reason)) => {
+                anyhow::bail!("the control plane refused this node: {reason}")
+            }
+            Err(crate::control::JoinError::Unreachable(reason)) => {
+                tracing::warn!(
+                    reason,
+                    "the control plane does not answer; joining is tried again"
+                );
+                tokio::time::sleep(backoff.next()).await;
+            }
+        }
+    }
+}
+
+impl Node {
+    /// Returns when this node serves the revision. A node that is cut off answers anyway after a while: the change
+    /// itself is made.
+    pub async fn wait_for(&self, revision: Revision) {
+        let mut applied = self.tenants.watch();
+        if tokio::time::timeout(
+            APPLIED_WITHIN,
+            applied.wait_for(|current| *current >= revision),
+        )
+        .await
+        .is_err()
+        {
+            tracing::warn!(revision, "a change was made, but not received here in time");
+        }
+    }
+
+    /// Returns when this node serves the bucket no more, or after the same while.
+    pub async fn wait_until_gone(&self, tenant: &str, bucket: &str) {
+        let mut applied = self.tenants.watch();
+        let gone = |_: &Revision| {
+            self.tenants
+                .tenant(tenant)
+                .is_none_or(|tenant| tenant.bucket(bucket).is_none())
+        };
+        let _ = tokio::time::timeout(APPLIED_WITHIN, applied.wait_for(gone)).await;
+    }
+}

@@ -1,0 +1,170 @@
+//! CompleteMultipartUpload: the list of parts is read and written anew for the engine.
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
+
+use bytes::Bytes;
+use http::Method;
+use sha2::{Digest, Sha256};
+
+use super::get_object::part_number;
+use super::{Answer, Call, xml};
+use crate::error::{Code, S3Error};
+use crate::integrity::Algorithm;
+use crate::upstream::{EngineBody, EngineRequest};
+use crate::xml::{XmlWriter, parse};
+
+const MAX_PARTS: usize = 10_000;
+/// 10,000 parts with every element that one can have.
+const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
+
+struct Part {
+    number: u32,
+    etag: String,
+    checksums: Vec<(Algorithm, String)>,
+}
+
+pub async fn perform(mut call: Call) -> Answer {
+    // The checksum headers of this request are about the object, not about the document.
+    let described: Vec<_> = call
+        .request
+        .headers
+        .iter()
+        .map(|(n, v)| (n.clone(), v.clone()))
+        .collect();
+    for algorithm in Algorithm::ALL {
+        call.request.headers.remove(algorithm.header());
+    }
+    // Nothing of the document is read for an upload that is not there.
+    call.upload_id(call.place()?)?;
+    let parts = read(&call.document(MAX_DOCUMENT).await?)?;
+    let place = call.place()?;
+    let key = call.key()?;
+    let keep_checksums = place.engine.capabilities.checksums;
+    let body = Bytes::from(write(&parts, keep_checksums));
+    let mut request = EngineRequest::new(place.engine, Method::POST, place.engine_bucket())
+        .key(place.key(key)?)
+        .query("uploadId", call.upload_id(place)?);
+    call.pass_conditions(&mut request)?;
+    request.headers.set("content-type", "application/xml")?;
+    if keep_checksums {
+        request.headers.pass(
+            &call.request,
+            &["x-amz-checksum-type", "x-amz-mp-object-size"],
+        );
+        request.headers.0.extend(
+            described
+                .into_iter()
+                .filter(|(n, _)| Algorithm::from_header(n.as_str()).is_some()),
+        );
+    }
+    request.payload_hash = hex::encode(Sha256::digest(&body));
+    request.body = EngineBody::Full(body);
+    let (_, answer) = call.ask(request).await?;
+    call.standing()?.check()?;
+
+    let mut out = XmlWriter::s3("CompleteMultipartUploadResult");
+    let path = sigv4::uri_encode(call.request.path.as_bytes(), false);
+    out.text("Location", &format!("http://{}{path}", call.request.host));
+    out.text("Bucket", call.bucket_name()?);
+    out.text("Key", key);
+    out.text("ETag", answer.value("ETag").unwrap_or(""));
+    for algorithm in Algorithm::ALL {
+        if let Some(value) = answer.value(algorithm.element()) {
+            out.text(algorithm.element(), value);
+        }
+    }
+    if let Some(kind) = answer.value("ChecksumType") {
+        out.text("ChecksumType", kind);
+    }
+    out.close("CompleteMultipartUploadResult");
+    Ok(xml(out.finish()))
+}
+
+fn read(document: &[u8]) -> Result<Vec<Part>, S3Error> {
+    let root = parse(document).map_err(|_| Code::MalformedXML)?;
+    if root.name != "CompleteMultipartUpload" {
+        return Err(Code::MalformedXML.into());
+    }
+    let mut parts: Vec<Part> = Vec::new();
+    for part in root.all("Part") {
+        let number = part_number(part.value("PartNumber").unwrap_or("").trim())
+            .map_err(|_| Code::InvalidPart)?;
+        let etag = part
+            .value("ETag")
+            .filter(|etag| !etag.is_empty())
+            .ok_or(Code::MalformedXML)?
+            .to_owned();
+        if parts.last().is_some_and(|last| last.number >= number) {
+            return Err(Code::InvalidPartOrder.into());
+        }
+        let checksums = Algorithm::ALL
+            .into_iter()
+            .filter_map(|algorithm| Some((algorithm, part.value(algorithm.element())?.to_owned())))
+            .collect();
+        parts.push(Part {
+            number,
+            etag,
+            checksums,
+        });
+    }
+    if parts.is_empty() || parts.len() > MAX_PARTS {
+        return Err(Code::MalformedXML.into());
+    }
+    Ok(parts)
+}
+
+fn write(parts: &[Part], checksums: bool) -> String {
+    let mut out = XmlWriter::s3("CompleteMultipartUpload");
+    for part in parts {
+        out.open("Part");
+        out.number("PartNumber", part.number);
+        out.text("ETag", &part.etag);
+        for (algorithm, value) in part.checksums.iter().filter(|_| checksums) {
+            out.text(algorithm.element(), value);
+        }
+        out.close("Part");
+    }
+    out.close("CompleteMultipartUpload");
+    out.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(parts: &str) -> Option<Code> {
+        read(format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>").as_bytes())
+            .err()
+            .map(|e| e.code)
+    }
+
+    #[test]
+    fn parts_come_in_order() {
+        let part = |n: &str| format!("<Part><PartNumber>{n}</PartNumber><ETag>e</ETag></Part>");
+        assert_eq!(code(&[part("1"), part("3")].concat()), None);
+        assert_eq!(
+            code(&[part("3"), part("1")].concat()),
+            Some(Code::InvalidPartOrder)
+        );
+        assert_eq!(
+            code(&[part("1"), part("1")].concat()),
+            Some(Code::InvalidPartOrder)
+        );
+        assert_eq!(code(&part("0")), Some(Code::InvalidPart));
+        assert_eq!(code(""), Some(Code::MalformedXML));
+        assert_eq!(
+            code("<Part><PartNumber>1</PartNumber></Part>"),
+            Some(Code::MalformedXML)
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        let xml = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>&quot;a&quot;</ETag><ChecksumCRC32>AAAA</ChecksumCRC32><Evil>x</Evil></Part></CompleteMultipartUpload>";
+        let parts = read(xml.as_bytes()).unwrap();
+        assert!(
+            write(&parts, true)
+                .contains("<ETag>&quot;a&quot;</ETag><ChecksumCRC32>AAAA</ChecksumCRC32></Part>")
+        );
+        assert!(!write(&parts, false).contains("Checksum"));
+    }
+}

@@ -1,0 +1,52 @@
+//! CreateMultipartUpload: the engine's upload id leaves sealed for this bucket and key.
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>
+
+use http::{HeaderName, Method};
+
+use super::{Answer, Call, xml};
+use crate::error::Code;
+use crate::seal::Owner;
+use crate::upstream::EngineRequest;
+use crate::xml::XmlWriter;
+
+const CHECKSUM: &[&str] = &["x-amz-checksum-algorithm", "x-amz-checksum-type"];
+
+pub async fn perform(call: Call) -> Answer {
+    let place = call.place()?;
+    let key = call.key()?;
+    let mut request = EngineRequest::new(place.engine, Method::POST, place.engine_bucket())
+        .key(place.key(key)?)
+        .query("uploads", "");
+    request.headers.pass_object(&call.request)?;
+    if place.engine.capabilities.checksums {
+        request.headers.pass(&call.request, CHECKSUM);
+    }
+    let (headers, answer) = call.ask(request).await?;
+    let upload_id = answer
+        .value("UploadId")
+        .filter(|id| !id.is_empty())
+        .ok_or(Code::InternalError)?;
+    let mut out = XmlWriter::s3("InitiateMultipartUploadResult");
+    out.text("Bucket", call.bucket_name()?);
+    out.text("Key", key);
+    out.text(
+        "UploadId",
+        &call.seal(
+            Owner::Upload {
+                bucket_id: &place.bucket.id,
+                key,
+            },
+            upload_id,
+        )?,
+    );
+    out.close("InitiateMultipartUploadResult");
+    let mut response = xml(out.finish());
+    for name in CHECKSUM {
+        if let Some(value) = headers.get(*name) {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value.clone());
+        }
+    }
+    Ok(response)
+}

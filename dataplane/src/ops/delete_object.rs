@@ -1,0 +1,39 @@
+//! DeleteObject and AbortMultipartUpload.
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObject.html>
+
+use http::{Method, StatusCode};
+
+use super::{Answer, Call, empty};
+use crate::error::{Code, S3Error};
+use crate::upstream::EngineRequest;
+
+pub async fn perform(call: Call) -> Answer {
+    let place = call.place()?;
+    let mut request = EngineRequest::new(place.engine, Method::DELETE, place.engine_bucket())
+        .key(place.key(call.key()?)?);
+    if call.request.headers.contains_key("if-match") {
+        if !place.engine.capabilities.conditional_writes {
+            return Err(S3Error::with(
+                Code::NotImplemented,
+                "This bucket's storage engine knows no conditional deletes.",
+            ));
+        }
+        request.headers.pass(&call.request, &["if-match"]);
+    }
+    match call.send(request).await {
+        Ok(_) => Ok(empty(StatusCode::NO_CONTENT)),
+        // What is not there is deleted, as S3 sees it.
+        Err(error) if error.code == Code::NoSuchKey => Ok(empty(StatusCode::NO_CONTENT)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>
+pub async fn abort(call: Call) -> Answer {
+    let place = call.place()?;
+    let request = EngineRequest::new(place.engine, Method::DELETE, place.engine_bucket())
+        .key(place.key(call.key()?)?)
+        .query("uploadId", call.upload_id(place)?);
+    call.send(request).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}

@@ -1,0 +1,73 @@
+//! GetObject and HeadObject: the engine's stream, with only what may leave.
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
+
+use http::{Method, Response};
+
+use super::{Answer, Call};
+use crate::body::Content;
+use crate::error::{Code, S3Error};
+use crate::headers::answer_about_object;
+use crate::upstream::EngineRequest;
+
+const CONDITIONS: &[&str] = &[
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-unmodified-since",
+    "range",
+    "x-amz-checksum-mode",
+];
+
+const OVERRIDES: &[&str] = &[
+    "response-cache-control",
+    "response-content-disposition",
+    "response-content-encoding",
+    "response-content-language",
+    "response-content-type",
+    "response-expires",
+];
+
+pub async fn perform(call: Call) -> Answer {
+    let place = call.place()?;
+    let engine_key = place.key(call.key()?)?;
+    let mut request = EngineRequest::new(
+        place.engine,
+        call.request.method.clone(),
+        place.engine_bucket(),
+    )
+    .key(engine_key);
+    request.headers.pass(&call.request, CONDITIONS);
+    for name in OVERRIDES {
+        if let Some(value) = call.request.query.single(name)? {
+            request = request.query(name, value);
+        }
+    }
+    if let Some(number) = call.request.query.single("partNumber")? {
+        request = request.query("partNumber", part_number(number)?.to_string());
+    }
+    let answer = call.send(request).await?;
+    let (head, body) = answer.into_parts();
+    let content = if call.request.method == Method::HEAD {
+        Content::Empty
+    } else {
+        Content::Engine(body)
+    };
+    let mut response = Response::new(content);
+    *response.status_mut() = head.status;
+    answer_about_object(&head.headers, response.headers_mut());
+    Ok(response)
+}
+
+/// 1 to 10,000.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+pub fn part_number(text: &str) -> Result<u32, S3Error> {
+    text.parse::<u32>()
+        .ok()
+        .filter(|n| (1..=10_000).contains(n))
+        .ok_or_else(|| {
+            S3Error::with(
+                Code::InvalidArgument,
+                "Part number must be an integer between 1 and 10000, inclusive",
+            )
+        })
+}

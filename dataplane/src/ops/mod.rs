@@ -1,0 +1,224 @@
+//! One operation a file. An operation gets an admitted request, asks an engine, and answers in S3's terms.
+
+mod complete_multipart_upload;
+mod copy_object;
+mod create_bucket;
+mod create_multipart_upload;
+mod delete_bucket;
+mod delete_object;
+mod delete_objects;
+mod get_object;
+mod head_bucket;
+mod list_buckets;
+mod list_multipart_uploads;
+mod list_objects;
+mod list_parts;
+mod put_object;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use hyper::body::Incoming;
+
+use crate::authenticate::{Identity, PayloadHash};
+use crate::body::Content;
+use crate::error::{Code, S3Error};
+use crate::gate::{self, Standing};
+use crate::node::Node;
+use crate::operation::Operation;
+use crate::payload::{Outcome, Payload};
+use crate::place::Place;
+use crate::request::S3Request;
+use crate::seal::Owner;
+use crate::tenants::Shared;
+use crate::upstream::EngineRequest;
+use crate::xml::Element;
+
+pub type Answer = Result<Response<Content>, S3Error>;
+
+/// An admitted request, on its way through one operation.
+pub struct Call {
+    pub node: Arc<Node>,
+    pub operation: Operation,
+    pub request: S3Request,
+    pub identity: Identity,
+    pub shared: Arc<Shared>,
+    pub body: Option<Incoming>,
+    /// The share of the node's room for documents that this call has taken.
+    pub room: Option<tokio::sync::OwnedSemaphorePermit>,
+    /// Where the account learns what was received.
+    pub received: std::sync::Arc<std::sync::OnceLock<Arc<Outcome>>>,
+}
+
+pub async fn perform(call: Call) -> Answer {
+    match call.operation {
+        Operation::AbortMultipartUpload => delete_object::abort(call).await,
+        Operation::CompleteMultipartUpload => complete_multipart_upload::perform(call).await,
+        Operation::CopyObject => copy_object::perform(call).await,
+        Operation::CreateBucket => create_bucket::perform(call).await,
+        Operation::CreateMultipartUpload => create_multipart_upload::perform(call).await,
+        Operation::DeleteBucket => delete_bucket::perform(call).await,
+        Operation::DeleteObject => delete_object::perform(call).await,
+        Operation::DeleteObjects => delete_objects::perform(call).await,
+        Operation::GetBucketLocation => head_bucket::location(&call),
+        Operation::GetBucketVersioning => head_bucket::versioning(&call),
+        Operation::GetObject | Operation::HeadObject => get_object::perform(call).await,
+        Operation::HeadBucket => head_bucket::perform(&call),
+        Operation::ListBuckets => list_buckets::perform(&call),
+        Operation::ListMultipartUploads => list_multipart_uploads::perform(call).await,
+        Operation::ListObjects => list_objects::v1(call).await,
+        Operation::ListObjectsV2 => list_objects::v2(call).await,
+        Operation::ListParts => list_parts::perform(call).await,
+        Operation::PutObject => put_object::perform(call).await,
+        Operation::UploadPart => put_object::part(call).await,
+        Operation::UploadPartCopy => copy_object::part(call).await,
+    }
+}
+
+impl Call {
+    pub fn bucket_name(&self) -> Result<&str, S3Error> {
+        self.request
+            .bucket
+            .as_deref()
+            .ok_or(Code::InvalidBucketName.into())
+    }
+
+    pub fn key(&self) -> Result<&str, S3Error> {
+        self.request.key.as_deref().ok_or(Code::InvalidURI.into())
+    }
+
+    /// The place of the request's bucket.
+    pub fn place(&self) -> Result<Place<'_>, S3Error> {
+        self.place_of(self.bucket_name()?, self.operation.effect())
+    }
+
+    pub fn place_of(
+        &self,
+        bucket: &str,
+        effect: crate::operation::Effect,
+    ) -> Result<Place<'_>, S3Error> {
+        let bucket = gate::bucket(&self.identity.tenant, bucket, effect)?;
+        let engine = self
+            .shared
+            .engine(&bucket.placement.engine)
+            .ok_or_else(|| {
+                tracing::error!(
+                    engine = bucket.placement.engine,
+                    "a bucket is placed on an engine that this node does not know"
+                );
+                S3Error::new(Code::ServiceUnavailable)
+            })?;
+        Ok(Place { bucket, engine })
+    }
+
+    /// The request's body, as its signature announced it. It can be taken once.
+    pub fn payload(&mut self, hand_on_trailer: bool) -> Result<Payload, S3Error> {
+        let body = self.body.take().ok_or(Code::InternalError)?;
+        let chunks = self.identity.chunks.take();
+        let payload = Payload::new(
+            &self.request,
+            &self.identity.payload,
+            chunks,
+            body,
+            hand_on_trailer,
+            self.node.patience.body,
+        )?;
+        let _ = self.received.set(payload.outcome());
+        Ok(payload)
+    }
+
+    /// The request's body as a whole document of `most` bytes.
+    pub async fn document(&mut self, most: u64) -> Result<Bytes, S3Error> {
+        let payload = self.payload(false)?;
+        let wanted = u32::try_from(payload.length().min(most).div_ceil(1024)).unwrap_or(u32::MAX);
+        let room = self
+            .node
+            .document_room
+            .clone()
+            .try_acquire_many_owned(wanted.max(1));
+        self.room = Some(room.map_err(|_| S3Error::new(Code::SlowDown).retry_after(1))?);
+        payload.collect(most).await
+    }
+
+    /// What this write was admitted under, to be asked again before it is done.
+    pub fn standing(&self) -> Result<Standing, S3Error> {
+        let bucket = self.place()?.bucket;
+        Ok(Standing {
+            node: self.node.clone(),
+            tenant_id: self.identity.tenant.id().to_owned(),
+            access_key_id: self.identity.access_key_id.clone(),
+            bucket_id: bucket.id.clone(),
+            bucket_name: bucket.name.clone(),
+            operation: self.operation,
+        })
+    }
+
+    /// Sends to the engine and awaits the head of a successful answer.
+    pub async fn send(&self, request: EngineRequest<'_>) -> Result<Response<Incoming>, S3Error> {
+        let now = self.node.clock.now();
+        self.node.upstream.send(request, now).await
+    }
+
+    /// Asks the engine, whose answer is a document.
+    pub async fn ask(&self, request: EngineRequest<'_>) -> Result<(HeaderMap, Element), S3Error> {
+        let now = self.node.clock.now();
+        self.node.upstream.document(request, now).await
+    }
+
+    /// Takes over what a write is conditional on, if the engine can hold to it.
+    pub fn pass_conditions(&self, request: &mut EngineRequest<'_>) -> Result<(), S3Error> {
+        let conditions = ["if-match", "if-none-match"];
+        let asked = conditions
+            .iter()
+            .any(|name| self.request.headers.contains_key(*name));
+        if asked && !request.engine.capabilities.conditional_writes {
+            return Err(S3Error::with(
+                Code::NotImplemented,
+                "This bucket's storage engine knows no conditional writes.",
+            ));
+        }
+        request.headers.pass(&self.request, &conditions);
+        Ok(())
+    }
+
+    pub fn payload_hash(&self) -> &PayloadHash {
+        &self.identity.payload
+    }
+
+    /// The engine's upload id, if it was given out for this very bucket and key.
+    pub fn upload_id(&self, place: Place<'_>) -> Result<String, S3Error> {
+        let sealed = self.request.query.single("uploadId")?.unwrap_or("");
+        let owner = Owner::Upload {
+            bucket_id: &place.bucket.id,
+            key: self.key()?,
+        };
+        self.shared
+            .sealer
+            .open(owner, sealed)
+            .ok_or(Code::NoSuchUpload.into())
+    }
+
+    pub fn seal(&self, owner: Owner<'_>, token: &str) -> Result<String, S3Error> {
+        self.shared
+            .sealer
+            .seal(owner, token)
+            .ok_or(Code::InternalError.into())
+    }
+}
+
+/// A small document with status 200.
+pub fn xml(document: String) -> Response<Content> {
+    let mut response = Response::new(Content::from(document));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/xml"),
+    );
+    response
+}
+
+pub fn empty(status: StatusCode) -> Response<Content> {
+    let mut response = Response::new(Content::Empty);
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,95 @@
+//! PutObject and UploadPart: the client's stream, verified on its way to the engine.
+//! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+
+use http::header::{ETAG, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+
+use super::get_object::part_number;
+use super::{Answer, Call, empty};
+use crate::body::Content;
+use crate::error::{Code, S3Error};
+use crate::integrity::Algorithm;
+use crate::payload::{Outcome, Payload};
+use crate::upstream::{EngineBody, EngineRequest};
+
+pub async fn perform(mut call: Call) -> Answer {
+    let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
+    let place = call.place()?;
+    let key = call.key()?;
+    if key.ends_with('/') && payload.length() > 0 && !place.engine.capabilities.exact_keys {
+        return Err(S3Error::with(
+            Code::InvalidArgument,
+            "This bucket's storage engine keeps keys that end in '/' as folders: they must be empty.",
+        ));
+    }
+    let mut request =
+        EngineRequest::new(place.engine, Method::PUT, place.engine_bucket()).key(place.key(key)?);
+    call.pass_conditions(&mut request)?;
+    request.headers.pass_object(&call.request)?;
+    send(&call, request, payload).await
+}
+
+pub async fn part(mut call: Call) -> Answer {
+    let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
+    let place = call.place()?;
+    let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
+    let request = EngineRequest::new(place.engine, Method::PUT, place.engine_bucket())
+        .key(place.key(call.key()?)?)
+        .query("partNumber", number.to_string())
+        .query("uploadId", call.upload_id(place)?);
+    send(&call, request, payload).await
+}
+
+async fn send(call: &Call, mut request: EngineRequest<'_>, mut payload: Payload) -> Answer {
+    let outcome = payload.outcome();
+    request.headers.pass(&call.request, &["content-md5"]);
+    if request.engine.capabilities.checksums {
+        request.headers.pass_checksums(&call.request);
+    }
+    let (form, hash) = payload.engine_headers(call.payload_hash());
+    for (name, value) in form {
+        request.headers.put_before(name, &value)?;
+    }
+    request.payload_hash = hash;
+    let standing = call.standing()?;
+    payload.release_if(standing.clone());
+    let length = http_body::Body::size_hint(&payload).lower();
+    request.headers.set("content-length", &length.to_string())?;
+    request.body = if payload.prime().await? {
+        EngineBody::Stream(Box::new(payload))
+    } else {
+        EngineBody::Empty
+    };
+    let answer = call.send(request).await;
+    // What the body itself did wrong explains more than what the engine made of it.
+    if let Some(failure) = outcome.failure() {
+        return Err(failure.clone());
+    }
+    let answer = answer?;
+    if !outcome.is_whole() {
+        tracing::warn!("the engine answered before it had the whole body");
+        return Err(Code::InternalError.into());
+    }
+    standing.check()?;
+    let mut response = empty(StatusCode::OK);
+    answer_headers(answer.headers(), &outcome, &mut response);
+    Ok(response)
+}
+
+/// The entity tag, and the checksum: the engine's, or the one that was verified here.
+fn answer_headers(from: &HeaderMap, outcome: &Outcome, response: &mut Response<Content>) {
+    let to = response.headers_mut();
+    if let Some(etag) = from.get(ETAG) {
+        to.insert(ETAG, etag.clone());
+    }
+    for algorithm in Algorithm::ALL {
+        if let Some(value) = from.get(algorithm.header()) {
+            to.insert(HeaderName::from_static(algorithm.header()), value.clone());
+        }
+    }
+    if let Some((algorithm, value)) = outcome.checksum()
+        && let Ok(value) = HeaderValue::from_str(value)
+    {
+        to.insert(HeaderName::from_static(algorithm.header()), value);
+    }
+}

@@ -1,0 +1,292 @@
+//! Listings in S3's order over engines that list folder by folder. Such an engine puts `a/1` before `a b`, because it
+//! sorts names within folders, where S3 sorts whole keys; a client that compares two listings, as `aws s3 sync --delete`
+//! does, would take what comes late for missing. This walks the folders and puts each where S3 has it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+
+use crate::error::S3Error;
+use crate::listing::{Object, Page};
+
+/// Where a page begins.
+#[derive(Debug, Clone)]
+pub enum Start {
+    Beginning,
+    /// Behind this key, in the engine's order.
+    After(String),
+    /// Where the page before said.
+    Token(String),
+}
+
+pub type Fetched<'f> = Pin<Box<dyn Future<Output = Result<Page, S3Error>> + Send + 'f>>;
+
+/// One page of an engine's listing, in the tenant's terms.
+pub trait Source: Sync {
+    /// The most entries of a page.
+    fn page_size(&self) -> usize;
+    /// With `folders`, what lies deeper than one level is folded at `/`.
+    fn fetch<'f>(&'f self, prefix: &'f str, folders: bool, start: Start) -> Fetched<'f>;
+}
+
+#[derive(Debug)]
+pub enum Entry {
+    Object(Object),
+    CommonPrefix(String),
+}
+
+impl Entry {
+    /// What the next page has to come after.
+    pub fn key(&self) -> &str {
+        match self {
+            Entry::Object(object) => &object.key,
+            Entry::CommonPrefix(prefix) => prefix,
+        }
+    }
+}
+
+/// The first `limit` entries under `prefix` whose keys, or common prefixes, are greater than `after`, in byte order.
+pub async fn list(
+    source: &dyn Source,
+    prefix: &str,
+    delimiter: &str,
+    after: &str,
+    limit: usize,
+) -> Result<Vec<Entry>, S3Error> {
+    if delimiter.is_empty() || delimiter == "/" {
+        return walk(source, prefix, after, limit, !delimiter.is_empty()).await;
+    }
+    let mut entries = Vec::new();
+    let mut after = after.to_owned();
+    while entries.len() < limit {
+        let some = walk(source, prefix, &after, source.page_size(), false).await?;
+        if some.is_empty() {
+            break;
+        }
+        for entry in some {
+            if entries.len() == limit {
+                break;
+            }
+            if entry.key() <= after.as_str() {
+                continue;
+            }
+            match fold(entry.key(), prefix, delimiter) {
+                None => {
+                    entry.key().clone_into(&mut after);
+                    entries.push(entry);
+                }
+                Some(common) if common.as_str() <= after.as_str() => {
+                    entry.key().clone_into(&mut after)
+                }
+                Some(common) => {
+                    // Behind everything that begins so.
+                    after = format!("{common}{}", char::MAX);
+                    entries.push(Entry::CommonPrefix(common));
+                }
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// The common prefix that a key is folded into: up to the first delimiter behind the prefix.
+fn fold(key: &str, prefix: &str, delimiter: &str) -> Option<String> {
+    let at = key.strip_prefix(prefix)?.find(delimiter)?;
+    key.get(..prefix.len() + at + delimiter.len())
+        .map(str::to_owned)
+}
+
+enum Item {
+    Object(Object),
+    /// A folder, and whether the engine said that it is there.
+    Folder {
+        seen: bool,
+    },
+}
+
+fn walk<'f>(
+    source: &'f dyn Source,
+    prefix: &'f str,
+    after: &'f str,
+    limit: usize,
+    fold_folders: bool,
+) -> Pin<Box<dyn Future<Output = Result<Vec<Entry>, S3Error>> + Send + 'f>> {
+    Box::pin(async move {
+        if limit == 0 || (after > prefix && !after.starts_with(prefix)) {
+            return Ok(Vec::new());
+        }
+        let whole = source.fetch(prefix, false, Start::Beginning).await?;
+        // A page that is just full may have lost what comes behind it.
+        if !whole.is_truncated && whole.objects.len() < source.page_size() {
+            return Ok(sorted(whole.objects, prefix, after, limit, fold_folders));
+        }
+        let mut level = Level::new(prefix, after, fold_folders);
+        let mut out = Vec::new();
+        loop {
+            let more = level.read(source).await?;
+            while let Some((key, item)) = level.next(more) {
+                match item {
+                    Item::Object(object) => out.push(Entry::Object(object)),
+                    Item::Folder { seen } if fold_folders => {
+                        if seen
+                            || !source
+                                .fetch(&key, false, Start::Beginning)
+                                .await?
+                                .objects
+                                .is_empty()
+                        {
+                            out.push(Entry::CommonPrefix(key));
+                        }
+                    }
+                    Item::Folder { .. } => {
+                        out.extend(walk(source, &key, after, limit - out.len(), false).await?)
+                    }
+                }
+                if out.len() >= limit {
+                    return Ok(out);
+                }
+            }
+            if !more {
+                return Ok(out);
+            }
+        }
+    })
+}
+
+/// Few enough to sort at once.
+fn sorted(
+    mut objects: Vec<Object>,
+    prefix: &str,
+    after: &str,
+    limit: usize,
+    fold_folders: bool,
+) -> Vec<Entry> {
+    objects.sort_by(|a, b| a.key.cmp(&b.key));
+    let mut entries: Vec<Entry> = Vec::new();
+    for object in objects {
+        let entry = match fold(&object.key, prefix, "/").filter(|_| fold_folders) {
+            Some(common) => Entry::CommonPrefix(common),
+            None => Entry::Object(object),
+        };
+        if entry.key() > after && entries.last().is_none_or(|last| last.key() != entry.key()) {
+            entries.push(entry);
+        }
+        if entries.len() == limit {
+            break;
+        }
+    }
+    entries
+}
+
+/// One folder's entries, or those whose names begin in one way, each held back until nothing can come before it.
+struct Level<'a> {
+    prefix: &'a str,
+    after: &'a str,
+    fold_folders: bool,
+    /// By whole key; a folder's ends in `/`.
+    pending: BTreeMap<String, Item>,
+    start: Start,
+    /// The last name that the engine has listed: all others are greater.
+    reached: String,
+    /// The last key that was given out.
+    given: String,
+}
+
+impl<'a> Level<'a> {
+    fn new(prefix: &'a str, after: &'a str, fold_folders: bool) -> Self {
+        let mut level = Level {
+            prefix,
+            after,
+            fold_folders,
+            pending: BTreeMap::new(),
+            start: Start::Beginning,
+            reached: String::new(),
+            given: String::new(),
+        };
+        let folder = prefix.rfind('/').map_or(0, |at| at + 1);
+        let Some(rest) = after.get(folder..).filter(|_| after.starts_with(prefix)) else {
+            return level;
+        };
+        let name = rest.split('/').next().unwrap_or("");
+        if name.is_empty() {
+            return level;
+        }
+        // The engine goes on behind this name. It leaves out folders that it lists earlier than S3 does: those whose
+        // names begin this one, where a byte below `/` follows.
+        for at in (1..=name.len()).filter(|at| name.is_char_boundary(*at)) {
+            let behind = name.as_bytes().get(at).is_none_or(|next| *next < b'/');
+            let end = folder + at;
+            if behind
+                && end >= prefix.len()
+                && let Some(key) = after.get(..end)
+            {
+                level.add_folder(format!("{key}/"), false);
+            }
+        }
+        level.start = Start::After(after.get(..folder + name.len()).unwrap_or(after).to_owned());
+        level
+    }
+
+    fn add_folder(&mut self, key: String, seen: bool) {
+        // A folder in which the last page ended is gone on with, unless it was folded into one entry.
+        let open = !self.fold_folders && self.after.starts_with(&key);
+        if (key.as_str() > self.after || open) && key > self.given {
+            match self.pending.get_mut(&key) {
+                Some(Item::Folder { seen: known }) => *known |= seen,
+                _ => drop(self.pending.insert(key, Item::Folder { seen })),
+            }
+        }
+    }
+
+    /// Reads one more page, and tells whether there are others.
+    async fn read(&mut self, source: &dyn Source) -> Result<bool, S3Error> {
+        let page = source.fetch(self.prefix, true, self.start.clone()).await?;
+        let full = page.objects.len() + page.common_prefixes.len() >= source.page_size();
+        let folders = page
+            .common_prefixes
+            .iter()
+            .map(|key| key.trim_end_matches('/'));
+        let names = page
+            .objects
+            .iter()
+            .map(|object| object.key.as_str())
+            .chain(folders);
+        if let Some(last) = names.max() {
+            last.clone_into(&mut self.reached);
+        }
+        if full {
+            // Some engines forget the folder of the page's last name.
+            self.add_folder(format!("{}/", self.reached), false);
+        }
+        for key in page.common_prefixes {
+            self.add_folder(key, true);
+        }
+        for object in page.objects {
+            if object.key.as_str() > self.after && object.key > self.given {
+                self.pending
+                    .insert(object.key.clone(), Item::Object(object));
+            }
+        }
+        let next = page.next_token.filter(|_| page.is_truncated);
+        let more = next.is_some();
+        if let Some(token) = next {
+            self.start = Start::Token(token);
+        }
+        Ok(more)
+    }
+
+    /// The next entry that nothing unread can come before.
+    fn next(&mut self, more: bool) -> Option<(String, Item)> {
+        let first = self.pending.first_entry()?;
+        if more && first.key().as_str() > self.reached.as_str() {
+            return None;
+        }
+        let (key, item) = first.remove_entry();
+        key.clone_into(&mut self.given);
+        Some((key, item))
+    }
+}
+
+#[cfg(test)]
+#[path = "ordered_tests.rs"]
+mod tests;

@@ -1,0 +1,189 @@
+//! The walk against a model of an engine that lists folder by folder, in pages of a few entries.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Sorts as SeaweedFS does: by names within folders, so that `/` is the lowest of all bytes.
+struct Folders {
+    keys: Vec<String>,
+    page: usize,
+}
+
+fn folder_order(key: &str) -> Vec<u8> {
+    key.bytes().map(|b| if b == b'/' { 0 } else { b }).collect()
+}
+
+impl Folders {
+    fn new(keys: &BTreeSet<String>, page: usize) -> Self {
+        let mut keys: Vec<String> = keys.iter().cloned().collect();
+        keys.sort_by_key(|key| folder_order(key));
+        Folders { keys, page }
+    }
+
+    fn page(&self, prefix: &str, folders: bool, start: &Start) -> Page {
+        let mut names: Vec<(String, bool)> = Vec::new();
+        for key in self.keys.iter().filter(|key| key.starts_with(prefix)) {
+            let name = match fold(key, prefix, "/").filter(|_| folders) {
+                Some(folder) => (folder, true),
+                None => (key.clone(), false),
+            };
+            if names.last() != Some(&name) {
+                names.push(name);
+            }
+        }
+        let from = match start {
+            Start::Beginning => 0,
+            // Behind a name is behind the folder of that name, too.
+            Start::After(after) => names
+                .iter()
+                .position(|(name, folder)| {
+                    let name = if *folder {
+                        name.trim_end_matches('/')
+                    } else {
+                        name
+                    };
+                    folder_order(name) > folder_order(after)
+                })
+                .unwrap_or(names.len()),
+            Start::Token(at) => at.parse().unwrap(),
+        };
+        let end = names.len().min(from + self.page);
+        let mut page = Page {
+            is_truncated: end < names.len(),
+            ..Page::default()
+        };
+        page.next_token = page.is_truncated.then(|| end.to_string());
+        for (name, folder) in &names[from..end] {
+            if *folder {
+                page.common_prefixes.push(name.clone());
+            } else {
+                page.objects.push(object(name));
+            }
+        }
+        page
+    }
+}
+
+fn object(key: &str) -> Object {
+    Object {
+        key: key.to_owned(),
+        last_modified: String::new(),
+        etag: String::new(),
+        size: String::new(),
+        storage_class: String::new(),
+        checksum_algorithms: vec![],
+        checksum_type: None,
+    }
+}
+
+impl Source for Folders {
+    fn page_size(&self) -> usize {
+        self.page
+    }
+
+    fn fetch<'f>(&'f self, prefix: &'f str, folders: bool, start: Start) -> Fetched<'f> {
+        let page = self.page(prefix, folders, &start);
+        Box::pin(async move { Ok(page) })
+    }
+}
+
+/// What S3 would answer.
+fn expected(keys: &BTreeSet<String>, prefix: &str, delimiter: &str, after: &str) -> Vec<String> {
+    let mut all: Vec<String> = keys
+        .iter()
+        .filter(|key| key.starts_with(prefix))
+        .map(|key| match delimiter.is_empty() {
+            true => key.clone(),
+            false => fold(key, prefix, delimiter).unwrap_or(key.clone()),
+        })
+        .filter(|key| key.as_str() > after)
+        .collect();
+    all.dedup();
+    all
+}
+
+fn listed(
+    keys: &BTreeSet<String>,
+    page: usize,
+    prefix: &str,
+    delimiter: &str,
+    limit: usize,
+) -> Vec<String> {
+    let source = Folders::new(keys, page);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let (mut out, mut after) = (Vec::new(), String::new());
+    loop {
+        let entries = runtime
+            .block_on(list(&source, prefix, delimiter, &after, limit))
+            .unwrap();
+        assert!(entries.len() <= limit);
+        let Some(last) = entries.last() else {
+            return out;
+        };
+        after = last.key().to_owned();
+        out.extend(entries.iter().map(|entry| entry.key().to_owned()));
+        assert!(out.len() < 1000, "no end");
+    }
+}
+
+fn set(keys: &[&str]) -> BTreeSet<String> {
+    keys.iter().map(|key| (*key).to_owned()).collect()
+}
+
+#[test]
+fn a_folder_comes_where_s3_has_it() {
+    let keys = set(&[
+        "a/1", "a/2", "a b", "a-b", "a.txt", "a0", "b", "b/x", "b/y/z",
+    ]);
+    for page in 1..12 {
+        for limit in 1..12 {
+            let flat = listed(&keys, page, "", "", limit);
+            assert_eq!(
+                flat,
+                expected(&keys, "", "", ""),
+                "page {page}, limit {limit}"
+            );
+            let folded = listed(&keys, page, "", "/", limit);
+            assert_eq!(
+                folded,
+                ["a b", "a-b", "a.txt", "a/", "a0", "b", "b/"],
+                "page {page}, limit {limit}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_start_within_a_folder_leaves_nothing_out() {
+    let keys = set(&["a/1", "a/2", "a b", "a-b/c", "a.txt", "b"]);
+    for after in [
+        "", "a", "a ", "a b", "a-", "a-b", "a-b/c", "a.txt", "a/", "a/1", "a/2", "b", "c",
+    ] {
+        let source = Folders::new(&keys, 2);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let entries = runtime.block_on(list(&source, "", "", after, 100)).unwrap();
+        let got: Vec<&str> = entries.iter().map(Entry::key).collect();
+        assert_eq!(got, expected(&keys, "", "", after), "after {after:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_page_is_as_s3_would_have_it(
+        keys in proptest::collection::btree_set("[ab .-]{1,2}(/[ab .-]{1,2}){0,2}", 0..40),
+        page in 1usize..8,
+        limit in 1usize..10,
+        prefix in "([ab]{0,1}/{0,1}[ab.]{0,1}){0,1}",
+        delimiter in prop_oneof![Just(""), Just("/"), Just("b"), Just("-")],
+    ) {
+        let got = listed(&keys, page, &prefix, delimiter, limit);
+        prop_assert_eq!(got, expected(&keys, &prefix, delimiter, ""));
+    }
+}

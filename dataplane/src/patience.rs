@@ -1,0 +1,156 @@
+//! How long a client may keep this node waiting. A body must bring a little in every window of waiting; time in which
+//! the engine is the slow one does not count.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+/// What a body has to bring in one window of waiting.
+const BYTES_A_WINDOW: u64 = 20 * 1024;
+
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a whole request head, and for an idle connection.
+    pub head: Duration,
+    /// The window in which a body has to bring 20 KiB.
+    pub body: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            head: Duration::from_secs(20),
+            body: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The waiting of one body.
+pub struct Waiting {
+    window: Duration,
+    waited: Duration,
+    bytes: u64,
+    since: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Waiting {
+    pub fn new(window: Duration) -> Self {
+        Waiting {
+            window,
+            waited: Duration::ZERO,
+            bytes: 0,
+            since: None,
+            timer: None,
+        }
+    }
+
+    /// Something came.
+    pub fn arrived(&mut self, bytes: usize, now: Instant) {
+        self.waited += self
+            .since
+            .take()
+            .map_or(Duration::ZERO, |since| now - since);
+        self.bytes += bytes as u64;
+        if self.bytes >= BYTES_A_WINDOW {
+            self.bytes = 0;
+            self.waited = Duration::ZERO;
+        }
+    }
+
+    /// Nothing is there: ready when that has been so for too long.
+    pub fn poll_over(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let until = self.until(now);
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        if timer.deadline() != until {
+            timer.as_mut().reset(until);
+        }
+        timer.as_mut().poll(cx)
+    }
+
+    /// When patience ends, if nothing comes.
+    fn until(&mut self, now: Instant) -> Instant {
+        *self.since.get_or_insert(now) + self.window.saturating_sub(self.waited)
+    }
+}
+
+/// What is going on on one connection, so that one on which nothing is can be closed: one that never said a word,
+/// or an HTTP/2 connection without a stream.
+#[derive(Default)]
+pub struct Activity {
+    requests: AtomicUsize,
+    /// How many there ever were.
+    seen: AtomicUsize,
+}
+
+/// One request of a connection, until its answer has ended.
+pub struct Active(Arc<Activity>);
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Activity {
+    pub fn begin(self: &Arc<Self>) -> Active {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.seen.fetch_add(1, Ordering::Relaxed);
+        Active(self.clone())
+    }
+
+    /// Returns when nothing has gone on for a whole `window`, and for less than two.
+    pub async fn ceased(&self, window: Duration) {
+        let mut seen = None;
+        loop {
+            tokio::time::sleep(window).await;
+            let now = self.seen.load(Ordering::Relaxed);
+            if self.requests.load(Ordering::Relaxed) > 0 {
+                seen = None;
+            } else if seen == Some(now) || (now == 0 && seen.is_none()) {
+                return;
+            } else {
+                seen = Some(now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_drip_runs_out_of_time_and_a_trickle_does_not() {
+        for (bytes, expected) in [(1, true), (2048, false)] {
+            let mut waiting = Waiting::new(20 * SECOND);
+            let mut now = Instant::now();
+            let mut over = false;
+            for _ in 0..60 {
+                over |= waiting.until(now) <= now;
+                now += SECOND;
+                waiting.arrived(bytes, now);
+            }
+            assert_eq!(over, expected, "{bytes} bytes a second");
+        }
+    }
+
+    #[test]
+    fn time_in_which_nobody_asks_does_not_count() {
+        let mut waiting = Waiting::new(20 * SECOND);
+        let start = Instant::now();
+        waiting.arrived(1, start);
+        let later = start + 600 * SECOND;
+        assert_eq!(waiting.until(later), later + 20 * SECOND);
+        assert_eq!(waiting.until(later + SECOND), later + 20 * SECOND);
+    }
+}

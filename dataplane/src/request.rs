@@ -1,0 +1,358 @@
+//! Takes a request's head apart, once: bucket, object key and query are decoded here and nowhere else, so that what
+//! is authorised is what is forwarded.
+
+use std::net::IpAddr;
+
+use http::{HeaderMap, Method, request};
+
+use crate::error::{Code, S3Error};
+
+/// S3's bound on an object key, in bytes of UTF-8.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
+pub const MAX_KEY_BYTES: usize = 1024;
+
+/// S3's bound on the header section, in bytes.
+const MAX_HEADER_BYTES: usize = 8 * 1024;
+
+#[derive(Debug)]
+pub struct S3Request {
+    /// 16 upper-case hexadecimal digits: `x-amz-request-id`, and the id in both planes' logs.
+    pub id: String,
+    pub method: Method,
+    /// The path as it was sent, still encoded.
+    pub raw_path: String,
+    /// The path, decoded.
+    pub path: String,
+    pub bucket: Option<String>,
+    pub key: Option<String>,
+    pub query: Query,
+    pub headers: HeaderMap,
+    pub host: String,
+    pub peer: IpAddr,
+}
+
+impl S3Request {
+    /// `domains`: those under which a host names a bucket.
+    pub fn parse(
+        id: String,
+        head: request::Parts,
+        peer: IpAddr,
+        domains: &[String],
+    ) -> Result<S3Request, S3Error> {
+        let size: usize = head
+            .headers
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4)
+            .sum();
+        if size > MAX_HEADER_BYTES {
+            return Err(Code::RequestHeaderSectionTooLarge.into());
+        }
+        // The HTTP library drops a Content-Length beside a Transfer-Encoding without a word, so that the two cannot be
+        // compared. Only aws-chunked bodies come without a Content-Length from clients that mean well.
+        if head.headers.contains_key("transfer-encoding")
+            && !head.headers.contains_key("x-amz-decoded-content-length")
+        {
+            return Err(S3Error::with(
+                Code::InvalidRequest,
+                "Transfer-Encoding is understood with aws-chunked bodies alone.",
+            ));
+        }
+        let raw_path = head.uri.path().to_owned();
+        let path = decode_path(&raw_path)?;
+        if path
+            .split('/')
+            .any(|segment| segment == "." || segment == "..")
+        {
+            return Err(S3Error::with(
+                Code::InvalidURI,
+                "A path must not hold the segments '.' or '..'.",
+            ));
+        }
+        let rest = path.strip_prefix('/').ok_or(Code::InvalidURI)?;
+        let host = host(&head)?;
+        let (bucket, key) = match virtual_bucket(&host, domains) {
+            Some(bucket) => (bucket, rest),
+            None => rest.split_once('/').unwrap_or((rest, "")),
+        };
+        if key.len() > MAX_KEY_BYTES {
+            return Err(Code::KeyTooLongError.into());
+        }
+        if bucket.is_empty() && !key.is_empty() {
+            return Err(S3Error::with(Code::InvalidURI, "The path names no bucket."));
+        }
+        Ok(S3Request {
+            id,
+            method: head.method,
+            bucket: (!bucket.is_empty()).then(|| bucket.to_owned()),
+            key: (!key.is_empty()).then(|| key.to_owned()),
+            query: Query::parse(head.uri.query().unwrap_or(""))?,
+            headers: head.headers,
+            host,
+            peer,
+            raw_path,
+            path,
+        })
+    }
+
+    /// The value of a header that may come once at most, as text.
+    pub fn header(&self, name: &str) -> Result<Option<&str>, S3Error> {
+        single(&self.headers, name)
+    }
+}
+
+/// One host, however often it is said: the header is what is signed, the target's authority is what HTTP/2 has.
+fn host(head: &request::Parts) -> Result<String, S3Error> {
+    let header = single(&head.headers, "host")?;
+    let authority = head.uri.authority().map(|authority| authority.as_str());
+    match (header, authority) {
+        (Some(header), Some(authority)) if header != authority => Err(S3Error::with(
+            Code::InvalidRequest,
+            "The request names two hosts.",
+        )),
+        (header, authority) => Ok(authority.or(header).unwrap_or_default().to_owned()),
+    }
+}
+
+/// The bucket that a host names: what stands before one of the domains.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
+fn virtual_bucket<'h>(host: &'h str, domains: &[String]) -> Option<&'h str> {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
+        _ => host,
+    };
+    domains.iter().find_map(|domain| {
+        let at = name.len().checked_sub(domain.len())?;
+        let (bucket, rest) = name.split_at_checked(at)?;
+        let bucket = bucket
+            .strip_suffix('.')
+            .filter(|bucket| !bucket.is_empty())?;
+        rest.eq_ignore_ascii_case(domain).then_some(bucket)
+    })
+}
+
+fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S3Error> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(S3Error::with(
+            Code::InvalidArgument,
+            format!("The header {name} was sent more than once."),
+        ));
+    }
+    let text = std::str::from_utf8(value.as_bytes()).map_err(|_| {
+        S3Error::with(
+            Code::InvalidArgument,
+            format!("The header {name} is not valid UTF-8."),
+        )
+    })?;
+    Ok(Some(text.trim()))
+}
+
+/// The decoded parameters, in the order in which they came.
+#[derive(Debug, Default, Clone)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub fn parse(raw: &str) -> Result<Query, S3Error> {
+        raw.split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                Ok((
+                    decode(&name.replace('+', " "))?,
+                    decode(&value.replace('+', " "))?,
+                ))
+            })
+            .collect::<Result<_, S3Error>>()
+            .map(Query)
+    }
+
+    pub fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(n, _)| n == name)
+    }
+
+    /// The only value of this name; two of them are an error, so that no two readers see different ones.
+    pub fn single(&self, name: &str) -> Result<Option<&str>, S3Error> {
+        let mut values = self.0.iter().filter(|(n, _)| n == name);
+        let first = values.next();
+        if values.next().is_some() {
+            return Err(S3Error::with(
+                Code::InvalidArgument,
+                format!("The parameter {name} was sent more than once."),
+            ));
+        }
+        Ok(first.map(|(_, value)| value.as_str()))
+    }
+}
+
+fn decode_path(raw: &str) -> Result<String, S3Error> {
+    let path = decode(raw)?;
+    if path.contains('\0') {
+        return Err(Code::InvalidURI.into());
+    }
+    Ok(path)
+}
+
+/// Percent-decoding that refuses what it does not understand, where most libraries pass it on as it is.
+pub fn decode(raw: &str) -> Result<String, S3Error> {
+    let bytes = raw.as_bytes();
+    if !bytes.contains(&b'%') {
+        return Ok(raw.to_owned());
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        if byte == b'%' {
+            let digit = |i: usize| bytes.get(i).and_then(|d| char::from(*d).to_digit(16));
+            let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2)) else {
+                return Err(Code::InvalidURI.into());
+            };
+            out.push((high * 16 + low) as u8);
+            at += 3;
+        } else {
+            out.push(byte);
+            at += 1;
+        }
+    }
+    String::from_utf8(out).map_err(|_| Code::InvalidURI.into())
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A request as it comes from the wire, for the tests of other modules.
+    pub fn request(
+        method: &str,
+        uri: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<S3Request, S3Error> {
+        let mut builder = http::Request::builder().method(method).uri(uri);
+        for (name, value) in headers {
+            builder = builder.header(*name, *value);
+        }
+        let (head, ()) = builder.body(()).unwrap().into_parts();
+        S3Request::parse(
+            "0123456789ABCDEF".into(),
+            head,
+            IpAddr::from([127, 0, 0, 1]),
+            &["s3.example".to_owned()],
+        )
+    }
+
+    #[test]
+    fn bucket_and_key_are_decoded_once() {
+        let parsed = request("GET", "/b/%252e%252e%252fx%20y+z", &[]).unwrap();
+        assert_eq!(parsed.bucket.as_deref(), Some("b"));
+        assert_eq!(parsed.key.as_deref(), Some("%2e%2e%2fx y+z"));
+        assert_eq!(
+            request("GET", "/b//x", &[]).unwrap().key.as_deref(),
+            Some("/x")
+        );
+        assert_eq!(request("GET", "/b/", &[]).unwrap().key, None);
+        assert_eq!(request("GET", "/", &[]).unwrap().bucket, None);
+    }
+
+    #[test]
+    fn a_host_may_name_the_bucket() {
+        let at = |host: &str, path: &str| {
+            let parsed = request("GET", path, &[("host", host)]).unwrap();
+            (
+                parsed.bucket.unwrap_or_default(),
+                parsed.key.unwrap_or_default(),
+            )
+        };
+        let named = |bucket: &str, key: &str| (bucket.to_owned(), key.to_owned());
+        assert_eq!(at("photos.s3.example", "/a/b"), named("photos", "a/b"));
+        assert_eq!(at("my.photos.S3.Example:9000", "/"), named("my.photos", ""));
+        assert_eq!(at("s3.example:9000", "/a/b"), named("a", "b"));
+        for host in [
+            "s3.example",
+            ".s3.example",
+            "evils3.example",
+            "photos.s3.example.org",
+            "",
+            "[::1]:9000",
+        ] {
+            assert_eq!(at(host, "/a/b"), named("a", "b"), "{host}");
+        }
+        assert_eq!(at("photos.s3.example", "//x"), named("photos", "/x"));
+    }
+
+    #[test]
+    fn nothing_is_normalised() {
+        let nfc = request("GET", "/b/%C3%A9", &[]).unwrap().key;
+        let nfd = request("GET", "/b/e%CC%81", &[]).unwrap().key;
+        assert_ne!(nfc, nfd);
+        assert_eq!(
+            request("GET", "/b/a//b/", &[]).unwrap().key.as_deref(),
+            Some("a//b/")
+        );
+    }
+
+    #[test]
+    fn dot_segments_are_refused_however_they_are_written() {
+        for path in [
+            "/b/../c/k",
+            "/b/%2e%2e/c",
+            "/b/x/.%2e",
+            "/b/./x",
+            "/..",
+            "/b/a%2f..%2fc",
+        ] {
+            let error = request("GET", path, &[]).unwrap_err();
+            assert_eq!(error.code, Code::InvalidURI, "{path}");
+        }
+        for path in ["/b/..x/y", "/b/...", "/b/.hidden", "/b/a..b"] {
+            assert!(request("GET", path, &[]).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn broken_encodings_are_refused() {
+        for path in [
+            "/b/%", "/b/%2", "/b/%zz", "/b/%00", "/b/%ff", "//k", "/b/?a=%f",
+        ] {
+            assert_eq!(
+                request("GET", path, &[]).unwrap_err().code,
+                Code::InvalidURI,
+                "{path}"
+            );
+        }
+        assert_eq!(
+            request("GET", "/b/%0d%0ax", &[]).unwrap().key.as_deref(),
+            Some("\r\nx")
+        );
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        let key = "k".repeat(1024);
+        assert!(request("GET", &format!("/b/{key}"), &[]).is_ok());
+        assert_eq!(
+            request("GET", &format!("/b/{key}k"), &[]).unwrap_err().code,
+            Code::KeyTooLongError
+        );
+        let value = "v".repeat(9 * 1024);
+        let error = request("GET", "/b/k", &[("x-amz-meta-a", &value)]).unwrap_err();
+        assert_eq!(error.code, Code::RequestHeaderSectionTooLarge);
+        assert!(request("GET", "/b/k", &[("x-amz-meta-a", &value[..7000])]).is_ok());
+    }
+
+    #[test]
+    fn queries_keep_order_and_repetition() {
+        let query = Query::parse("b=2&a=1&a=%2B+&c").unwrap();
+        assert_eq!(query.pairs()[1].1, "1");
+        assert_eq!(query.pairs().len(), 4);
+        assert_eq!(query.pairs()[2].1, "+ ");
+        assert!(query.has("c"));
+        assert!(query.single("a").is_err());
+        assert_eq!(query.single("b").unwrap(), Some("2"));
+    }
+}

@@ -1,0 +1,245 @@
+//! Connections: accepts them, bounds what a client may make this node hold or wait for, gives every request its id,
+//! and lets what is under way end at shutdown.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt as _;
+use http::{HeaderValue, Method, Request, Response, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+
+use crate::body::{AnswerBody, Content};
+use crate::error::{Code, S3Error};
+use crate::metrics::Account;
+use crate::node::Node;
+use crate::ops::{self, Call};
+use crate::patience::{Active, Activity};
+use crate::request::S3Request;
+use crate::{gate, headers};
+
+/// Room for the request line and the header section; the section itself is bounded more tightly by `request`.
+const HEAD_BUFFER: usize = 64 * 1024;
+const MAX_HEADERS: usize = 100;
+/// How long requests under way may go on after a shutdown began.
+const DRAIN_WITHIN: Duration = Duration::from_secs(3600);
+
+/// Serves until `stop`, then stops accepting and waits for what is under way.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    node: Arc<Node>,
+    stop: CancellationToken,
+) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                let _ = stream.set_nodelay(true);
+                // With no room left the client is told so by the closed connection; others go on.
+                let Some(room) = node.connections.admit(peer.ip()) else {
+                    continue;
+                };
+                let connection =
+                    connection(stream, tls.clone(), peer, node.clone(), graceful.watcher());
+                tokio::spawn(async move {
+                    connection.await;
+                    drop(room);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: give connections time to close.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    tracing::info!("draining");
+    if tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown())
+        .await
+        .is_err()
+    {
+        tracing::warn!("requests were cut at the end of the drain");
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    peer: SocketAddr,
+    node: Arc<Node>,
+    watcher: Watcher,
+) {
+    let Some(tls) = tls else {
+        return exchange(stream, peer, node, watcher).await;
+    };
+    match tokio::time::timeout(node.patience.head, tls.accept(stream)).await {
+        Ok(Ok(stream)) => exchange(stream, peer, node, watcher).await,
+        Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+        Err(_) => tracing::debug!("a TLS handshake took too long"),
+    }
+}
+
+/// Every request of one connection.
+async fn exchange<S>(stream: S, peer: SocketAddr, node: Arc<Node>, watcher: Watcher)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(node.patience.head)
+        .max_buf_size(HEAD_BUFFER)
+        .max_headers(MAX_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_header_list_size(16 * 1024)
+        .keep_alive_interval(node.patience.head);
+    let activity = Arc::new(Activity::default());
+    let window = node.patience.head;
+    let service = service_fn({
+        let activity = activity.clone();
+        move |request| {
+            let (node, active) = (node.clone(), activity.begin());
+            async move { Ok::<_, Infallible>(answer(node, peer, request, active).await) }
+        }
+    });
+    let serving = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::select! {
+        ended = watcher.watch(serving.into_owned()) => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        }
+        () = activity.ceased(window) => tracing::debug!("an idle connection was closed"),
+    }
+}
+
+/// One request, whatever happens: an answer, and one line in the log.
+async fn answer(
+    node: Arc<Node>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+    active: Active,
+) -> Response<AnswerBody> {
+    let id = format!("{:016X}", rand::random::<u64>());
+    let method = request.method().clone();
+    let resource = request.uri().path().to_owned();
+    // Whoever stands in front may have read another length: nothing after such a request is believed to be one.
+    let close = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let mut account = Account::open(
+        node.metrics.clone(),
+        id.clone(),
+        method.clone(),
+        Instant::now(),
+    );
+    account.active = Some(active);
+    let received = Arc::new(OnceLock::new());
+    let handled = AssertUnwindSafe(handle(node, peer, request, &mut account, &received))
+        .catch_unwind()
+        .await;
+    let outcome = handled.unwrap_or_else(|_| {
+        tracing::error!(request_id = id, "a request panicked");
+        Err(Code::InternalError.into())
+    });
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(error) => {
+            account.code = Some(error.code.as_str());
+            refuse(&error, &method, &resource, &id)
+        }
+    };
+    if close {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    account.status = response.status();
+    account.received = received.get().cloned();
+    if let Ok(value) = HeaderValue::from_str(&id) {
+        response
+            .headers_mut()
+            .insert("x-amz-request-id", value.clone());
+        response.headers_mut().insert("x-amz-id-2", value);
+    }
+    response.map(|content| AnswerBody::new(content, account))
+}
+
+async fn handle(
+    node: Arc<Node>,
+    peer: SocketAddr,
+    request: Request<Incoming>,
+    account: &mut Account,
+    received: &Arc<OnceLock<Arc<crate::payload::Outcome>>>,
+) -> Result<Response<Content>, S3Error> {
+    let (head, body) = request.into_parts();
+    let request = S3Request::parse(account.request_id.clone(), head, peer.ip(), &node.domains)?;
+    let admitted = gate::pass(&node, &request)
+        .inspect_err(|_| account.operation = crate::operation::classify(&request).ok())?;
+    account.operation = Some(admitted.operation);
+    account.tenant = Some(admitted.identity.tenant.id().to_owned());
+    account.under_way = Some(admitted.under_way);
+    headers::check(&request)?;
+    let call = Call {
+        node,
+        operation: admitted.operation,
+        request,
+        identity: admitted.identity,
+        shared: admitted.shared,
+        body: Some(body),
+        room: None,
+        received: received.clone(),
+    };
+    ops::perform(call).await
+}
+
+fn refuse(error: &S3Error, method: &Method, resource: &str, id: &str) -> Response<Content> {
+    let bodiless = method == Method::HEAD || error.code == Code::NotModified;
+    let content = if bodiless {
+        Content::Empty
+    } else {
+        Content::from(error.to_xml(resource, id))
+    };
+    let mut response = Response::new(content);
+    *response.status_mut() = error.status();
+    let headers = response.headers_mut();
+    if !bodiless {
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/xml"),
+        );
+    }
+    if let Some(seconds) = error.retry_after {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    for (name, value) in &error.details {
+        let header = match *name {
+            "ETag" => header::ETAG,
+            "LastModified" => header::LAST_MODIFIED,
+            "Region" => http::HeaderName::from_static("x-amz-bucket-region"),
+            _ => continue,
+        };
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(header, value);
+        }
+    }
+    response
+}

@@ -1,0 +1,297 @@
+//! The way to an engine: signs a request that was built here from parts that were decided here, sends it, and turns
+//! whatever goes wrong into an S3 error that names no engine.
+
+mod refusal;
+mod sign;
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{Method, Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use wire::Engine;
+
+use self::refusal::{refusal, translate};
+use self::sign::sign;
+use crate::error::{Code, S3Error};
+use crate::headers::EngineHeaders;
+use crate::payload::{Outcome, Payload};
+use crate::xml;
+
+/// How long an engine may take to begin its answer, once it has the whole request.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+/// Completing an upload makes some engines copy every part.
+const COMPLETE_WITHIN: Duration = Duration::from_secs(600);
+/// How long a streaming body may stand still, in either plane's fault.
+pub const STALLED_AFTER: Duration = Duration::from_secs(60);
+/// The largest document that is read from an engine: a list of 1,000 keys of 1,024 escaped bytes each, and room.
+const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
+
+pub struct Upstream {
+    client: Client<HttpsConnector<HttpConnector>, EngineBody>,
+}
+
+/// What is sent to an engine.
+pub enum EngineBody {
+    Empty,
+    Full(Bytes),
+    Stream(Box<Payload>),
+}
+
+/// One request to an engine, every part of it decided here.
+pub struct EngineRequest<'a> {
+    pub engine: &'a Engine,
+    pub method: Method,
+    pub bucket: &'a str,
+    /// Decoded; it is encoded here, once.
+    pub key: Option<String>,
+    pub query: Vec<(String, String)>,
+    pub headers: EngineHeaders,
+    /// `x-amz-content-sha256`.
+    pub payload_hash: String,
+    pub body: EngineBody,
+}
+
+impl<'a> EngineRequest<'a> {
+    pub fn new(engine: &'a Engine, method: Method, bucket: &'a str) -> Self {
+        EngineRequest {
+            engine,
+            method,
+            bucket,
+            key: None,
+            query: Vec::new(),
+            headers: EngineHeaders::default(),
+            payload_hash: sigv4::EMPTY_SHA256.to_owned(),
+            body: EngineBody::Empty,
+        }
+    }
+
+    pub fn key(mut self, key: String) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    pub fn query(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.query.push((name.to_owned(), value.into()));
+        self
+    }
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        let mut http = HttpConnector::new();
+        http.set_connect_timeout(Some(Duration::from_secs(5)));
+        http.set_nodelay(true);
+        http.enforce_http(false);
+        let provider = rustls::crypto::ring::default_provider();
+        let connector = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(provider)
+            .map(|builder| builder.https_or_http().enable_http1().wrap_connector(http));
+        // The provider is ring's own, whose cipher suites rustls knows: there is no other outcome.
+        let connector = match connector {
+            Ok(connector) => connector,
+            Err(error) => unreachable!("ring offers no TLS version: {error}"),
+        };
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(50))
+            .pool_timer(TokioTimer::new())
+            .build(connector);
+        Upstream { client }
+    }
+}
+
+impl Upstream {
+    /// Sends and awaits the head of a successful answer. 304 counts as an error, `NotModified`.
+    pub async fn send(
+        &self,
+        request: EngineRequest<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Response<Incoming>, S3Error> {
+        let head_only = request.method == Method::HEAD;
+        let response = self.exchange(request, now).await?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refusal(response, head_only).await)
+    }
+
+    /// Sends and reads an XML document as the answer. An `<Error>` under a 200 is an error all the same: so engines
+    /// report what failed after they had begun to answer.
+    pub async fn document(
+        &self,
+        request: EngineRequest<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(http::HeaderMap, xml::Element), S3Error> {
+        let response = self.send(request, now).await?;
+        let (head, body) = response.into_parts();
+        let collected =
+            tokio::time::timeout(STALLED_AFTER, Limited::new(body, MAX_DOCUMENT).collect())
+                .await
+                .map_err(|_| unreadable(&"it broke off"))?;
+        let bytes = collected.map_err(|error| unreadable(&*error))?.to_bytes();
+        let element = xml::parse(&bytes).map_err(|_| unreadable(&"not an XML document"))?;
+        if element.name == "Error" {
+            return Err(translate(
+                element.value("Code").unwrap_or(""),
+                StatusCode::INTERNAL_SERVER_ERROR,
+            ));
+        }
+        Ok((head.headers, element))
+    }
+
+    async fn exchange(
+        &self,
+        request: EngineRequest<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Response<Incoming>, S3Error> {
+        // Asking again is safe when nothing can have changed and there is no body to send twice.
+        let again = matches!(request.body, EngineBody::Empty)
+            && matches!(request.method, Method::GET | Method::HEAD);
+        let within = if request.query.iter().any(|(n, _)| n == "uploadId")
+            && request.method == Method::POST
+        {
+            COMPLETE_WITHIN
+        } else {
+            ANSWER_WITHIN
+        };
+        let outcome = match &request.body {
+            EngineBody::Stream(payload) => Some(payload.outcome()),
+            _ => None,
+        };
+        let signed = sign(request, now)?;
+        let twin = again.then(|| repeat(&signed));
+        let first = self.attempt(signed, outcome.as_deref(), within).await;
+        match (first, twin) {
+            (Err(error), Some(twin)) if error.code == Code::ServiceUnavailable => {
+                self.attempt(twin, None, within).await
+            }
+            (other, _) => other,
+        }
+    }
+
+    async fn attempt(
+        &self,
+        request: http::Request<EngineBody>,
+        outcome: Option<&Outcome>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, S3Error> {
+        let sending = self.client.request(request);
+        tokio::pin!(sending);
+        let answered = match outcome {
+            None => tokio::time::timeout(within, sending)
+                .await
+                .map_err(|_| "no answer in time"),
+            Some(outcome) => tokio::select! {
+                answered = &mut sending => Ok(answered),
+                () = stalled(outcome, within) => Err("the body stood still"),
+            },
+        };
+        match answered {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(match outcome.and_then(Outcome::failure) {
+                Some(failure) => failure.clone(),
+                None => {
+                    tracing::warn!(error = %Chain(&error), "the engine cannot be reached");
+                    S3Error::new(Code::ServiceUnavailable).retry_after(1)
+                }
+            }),
+            Err(reason) => {
+                tracing::warn!(reason, "the engine was given up on");
+                Err(outcome
+                    .and_then(Outcome::failure)
+                    .cloned()
+                    .unwrap_or_else(|| S3Error::new(Code::ServiceUnavailable)))
+            }
+        }
+    }
+}
+
+/// Returns when a body has not moved for too long, or was whole and the answer is overdue.
+async fn stalled(outcome: &Outcome, within: Duration) {
+    let born = Instant::now();
+    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        tick.tick().await;
+        let still = born
+            .elapsed()
+            .saturating_sub(Duration::from_millis(outcome.moved()));
+        let most = if outcome.is_whole() {
+            within
+        } else {
+            STALLED_AFTER
+        };
+        if still > most {
+            return;
+        }
+    }
+}
+
+fn repeat(request: &http::Request<EngineBody>) -> http::Request<EngineBody> {
+    let mut twin = http::Request::new(EngineBody::Empty);
+    *twin.method_mut() = request.method().clone();
+    *twin.uri_mut() = request.uri().clone();
+    *twin.headers_mut() = request.headers().clone();
+    twin
+}
+
+fn unreadable(error: &(impl std::fmt::Display + ?Sized)) -> S3Error {
+    tracing::warn!(%error, "the engine's answer cannot be read");
+    Code::InternalError.into()
+}
+
+/// An error with its causes, for the log.
+struct Chain<'a>(&'a (dyn std::error::Error + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+impl Body for EngineBody {
+    type Data = Bytes;
+    type Error = S3Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, S3Error>>> {
+        match &mut *self {
+            EngineBody::Empty => Poll::Ready(None),
+            EngineBody::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
+            EngineBody::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            EngineBody::Stream(payload) => Pin::new(payload.as_mut()).poll_frame(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            EngineBody::Empty => true,
+            EngineBody::Full(bytes) => bytes.is_empty(),
+            EngineBody::Stream(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            EngineBody::Empty => SizeHint::with_exact(0),
+            EngineBody::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            EngineBody::Stream(payload) => payload.size_hint(),
+        }
+    }
+}

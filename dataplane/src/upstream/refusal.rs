@@ -1,0 +1,117 @@
+//! What an engine says when it refuses, as the customer may hear it.
+
+use http::{Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+use super::STALLED_AFTER;
+use crate::error::{Code, S3Error};
+use crate::xml;
+
+const MAX_ERROR_DOCUMENT: usize = 64 * 1024;
+
+pub async fn refusal(response: Response<Incoming>, head_only: bool) -> S3Error {
+    let status = response.status();
+    let headers = response.headers().clone();
+    if status == StatusCode::NOT_MODIFIED {
+        let mut error = S3Error::new(Code::NotModified);
+        for name in ["etag", "last-modified"] {
+            if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
+                error = error.detail(
+                    if name == "etag" {
+                        "ETag"
+                    } else {
+                        "LastModified"
+                    },
+                    value,
+                );
+            }
+        }
+        return error;
+    }
+    if head_only {
+        return translate("", status);
+    }
+    let body = Limited::new(response.into_body(), MAX_ERROR_DOCUMENT).collect();
+    let code = match tokio::time::timeout(STALLED_AFTER, body).await {
+        Ok(Ok(body)) => xml::parse(&body.to_bytes())
+            .ok()
+            .and_then(|e| e.value("Code").map(str::to_owned)),
+        _ => None,
+    };
+    translate(code.as_deref().unwrap_or(""), status)
+}
+
+/// What an engine says about the customer's request is passed on by its code; what it says about ours is our failure.
+pub fn translate(code: &str, status: StatusCode) -> S3Error {
+    use Code::*;
+    let about_the_request = [
+        BadDigest,
+        ConditionalRequestConflict,
+        EntityTooLarge,
+        EntityTooSmall,
+        IncompleteBody,
+        InvalidArgument,
+        InvalidDigest,
+        InvalidPart,
+        InvalidPartOrder,
+        InvalidRange,
+        InvalidRequest,
+        KeyTooLongError,
+        MalformedXML,
+        MetadataTooLarge,
+        MethodNotAllowed,
+        NoSuchKey,
+        NoSuchUpload,
+        NoSuchVersion,
+        NotImplemented,
+        OperationAborted,
+        PreconditionFailed,
+        XAmzContentSHA256Mismatch,
+    ];
+    if let Some(known) = Code::from_name(code).filter(|code| about_the_request.contains(code)) {
+        return known.into();
+    }
+    let by_status = match (code, status.as_u16()) {
+        ("" | "NotFound", 404) => Some(NoSuchKey),
+        ("", 412) => Some(PreconditionFailed),
+        ("", 416) => Some(InvalidRange),
+        _ => None,
+    };
+    if let Some(code) = by_status {
+        return code.into();
+    }
+    tracing::warn!(
+        code,
+        status = status.as_u16(),
+        "the engine refused what was allowed here"
+    );
+    match status.as_u16() {
+        503 | 429 => S3Error::new(ServiceUnavailable).retry_after(1),
+        _ => InternalError.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn engines_speak_of_the_request_and_not_of_themselves() {
+        for (code, status, expected) in [
+            ("NoSuchKey", 404, Code::NoSuchKey),
+            ("PreconditionFailed", 412, Code::PreconditionFailed),
+            ("", 404, Code::NoSuchKey),
+            ("SignatureDoesNotMatch", 403, Code::InternalError),
+            ("InvalidAccessKeyId", 403, Code::InternalError),
+            ("AccessDenied", 403, Code::InternalError),
+            ("NoSuchBucket", 404, Code::InternalError),
+            ("SlowDown", 503, Code::ServiceUnavailable),
+            ("Nonsense", 400, Code::InternalError),
+            ("", 500, Code::InternalError),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(translate(code, status).code, expected, "{code} {status}");
+        }
+    }
+}

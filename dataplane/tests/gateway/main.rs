@@ -1,0 +1,12 @@
+//! The data plane from outside: a real node between a fake control plane, which fails the test on any surprise, and a
+//! recording engine. Denied means that nothing reached the engine.
+
+mod client;
+mod connections;
+mod control;
+mod engine;
+mod isolation;
+mod push;
+mod tls;
+mod world;
+mod writes;

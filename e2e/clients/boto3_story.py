@@ -1,0 +1,9 @@
+"""Everything that boto3 does with one tenant, chapter by chapter."""
+
+import checksums
+import listing
+import multipart
+import objects
+from s3 import tell
+
+tell(*objects.CHAPTERS, *checksums.CHAPTERS, *multipart.CHAPTERS, *listing.CHAPTERS)

@@ -1,0 +1,19 @@
+//! The harness of the black-box tests: it starts the real binary and the clients that others wrote, and ends them again.
+//! It imports no code of the product, and asks it nothing that an operator or a customer could not ask.
+
+pub mod client;
+pub mod engine;
+pub mod hammer;
+pub mod http;
+pub mod logs;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod stack;
+pub mod tools;
+pub mod wait;
+
+pub use client::Client;
+pub use process::{Process, run};
+pub use stack::Stack;
+pub use wait::until;

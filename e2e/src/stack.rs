@@ -1,0 +1,273 @@
+//! One `vaultaire up` on a data directory of its own, as a newcomer starts it, and the operator's commands for it.
+//! At most two run at once, however many tests do.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Condvar, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::Client;
+use crate::process::{Process, children, clear_environment, run, succeed};
+use crate::{ports, tools};
+
+const READY_WITHIN: Duration = Duration::from_secs(120);
+const OPERATOR_WITHIN: Duration = Duration::from_secs(60);
+const AT_ONCE: usize = 2;
+
+static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
+
+/// The right to run a stack; given back when dropped.
+pub struct Turn(());
+
+impl Turn {
+    pub fn wait() -> Self {
+        let running = RUNNING.0.lock().unwrap_or_else(|e| e.into_inner());
+        let mut running = RUNNING
+            .1
+            .wait_while(running, |running| *running >= AT_ONCE)
+            .unwrap_or_else(|e| e.into_inner());
+        *running += 1;
+        Turn(())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        *RUNNING.0.lock().unwrap_or_else(|e| e.into_inner()) -= 1;
+        RUNNING.1.notify_one();
+    }
+}
+
+/// Where a stack listens.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    pub http: u16,
+    /// The first data plane's; the others are ten ports on.
+    pub s3: u16,
+    pub dataplanes: u16,
+}
+
+impl Addresses {
+    pub fn free(dataplanes: u16) -> Self {
+        let s3: Vec<u16> = (0..dataplanes).flat_map(|n| [n * 10, n * 10 + 1]).collect();
+        Self {
+            http: ports::free(&[0, 1]),
+            s3: ports::free(&s3),
+            dataplanes,
+        }
+    }
+}
+
+pub struct Stack {
+    // Dropped in this order: the process before its files, and the turn last.
+    up: Option<Process>,
+    pub addresses: Addresses,
+    folder: TempDir,
+    /// How long the last start took.
+    pub started_in: Duration,
+    _turn: Turn,
+}
+
+impl Stack {
+    /// Starts one, with so many data planes, and waits until it is ready.
+    #[track_caller]
+    pub fn start(dataplanes: u16) -> Self {
+        let mut stack = Self::prepare(dataplanes);
+        stack.up();
+        stack
+    }
+
+    /// A place for one, in which nothing runs yet.
+    pub fn prepare(dataplanes: u16) -> Self {
+        let turn = Turn::wait();
+        Self {
+            up: None,
+            addresses: Addresses::free(dataplanes),
+            folder: folder(),
+            started_in: Duration::ZERO,
+            _turn: turn,
+        }
+    }
+
+    /// `vaultaire up`, as it is typed.
+    pub fn up_command(&self) -> Command {
+        let Addresses {
+            http,
+            s3,
+            dataplanes,
+        } = self.addresses;
+        let mut command = Command::new(tools::vaultaire());
+        clear_environment(&mut command);
+        command.env("VAULTAIRE_TOOLS", tools::folder());
+        command.args(["up", "--data-dir"]).arg(self.data_dir());
+        command.args(["--http", &format!("127.0.0.1:{http}")]);
+        command.args(["--s3", &format!("127.0.0.1:{s3}")]);
+        command.args(["--dataplanes", &dataplanes.to_string()]);
+        command
+    }
+
+    /// Starts it (again) on its data directory, and waits for its word that it is ready. Takes other ports when these
+    /// were taken meanwhile.
+    #[track_caller]
+    pub fn up(&mut self) {
+        for _ in 0..5 {
+            let begun = Instant::now();
+            let mut up = Process::start("up", self.folder.path(), &self.up_command());
+            match ready(&mut up, "vaultaire: ready", READY_WITHIN) {
+                Ok(()) => {
+                    self.started_in = begun.elapsed();
+                    self.up = Some(up);
+                    return;
+                }
+                Err(said) if said.contains("taken") || said.contains("can listen") => {
+                    self.addresses = Addresses::free(self.addresses.dataplanes);
+                }
+                Err(said) => panic!("`vaultaire up` did not get ready:\n{said}"),
+            }
+        }
+        panic!("`vaultaire up` found its ports taken five times");
+    }
+
+    /// Ctrl-C's kinder brother. Gives the exit's success and everything that was said.
+    pub fn stop(&mut self) -> (bool, String) {
+        let mut up = self.up.take().expect("it runs");
+        let status = up.stop();
+        (status.success(), up.said())
+    }
+
+    /// `kill -9` of the supervisor. Gives the children that it had.
+    pub fn kill(&mut self) -> Vec<(u32, String)> {
+        let up = self.up.take().expect("it runs");
+        let orphans = children(up.pid());
+        up.kill();
+        orphans
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// For whatever else a test writes.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn web(&self) -> String {
+        format!("http://127.0.0.1:{}", self.addresses.http)
+    }
+
+    /// Data planes count from 1.
+    pub fn endpoint(&self, dataplane: u16) -> String {
+        format!(
+            "http://127.0.0.1:{}",
+            self.addresses.s3 + (dataplane - 1) * 10
+        )
+    }
+
+    /// Process id of one of the supervisor's children, by a part of its command line.
+    #[track_caller]
+    pub fn pid_of(&self, part: &str) -> u32 {
+        let up = self.up.as_ref().expect("it runs");
+        let found = children(up.pid());
+        let of_it = found.iter().find(|(_, line)| line.contains(part));
+        of_it
+            .unwrap_or_else(|| panic!("no {part} among {found:?}"))
+            .0
+    }
+
+    pub fn dataplane_pid(&self, number: u16) -> u32 {
+        let port = self.addresses.s3 + (number - 1) * 10;
+        self.pid_of(&format!("dataplane --s3 127.0.0.1:{port}"))
+    }
+
+    /// An operator's command.
+    pub fn operator(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(tools::vaultaire());
+        clear_environment(&mut command);
+        command.args(words).arg("--data-dir").arg(self.data_dir());
+        command
+    }
+
+    /// What it answers with `--json`.
+    #[track_caller]
+    pub fn ask(&self, words: &[&str]) -> Value {
+        let said = succeed(self.operator(words).arg("--json"), OPERATOR_WITHIN);
+        serde_json::from_str(&said).unwrap_or_else(|error| panic!("{error} in {said}"))
+    }
+
+    /// A tenant with its first access key, as a client of data plane 1.
+    #[track_caller]
+    pub fn tenant(&self, name: &str) -> Client {
+        let email = format!("{name}@example.com");
+        let created = self.ask(&["tenant", "create", "--name", name, "--email", &email]);
+        assert_eq!(created["endpoint"], self.endpoint(1).as_str());
+        Client::new(self.folder.path(), &created, &self.endpoint(1))
+    }
+
+    /// One whose requests are not counted, for clients that send more than the plan's rate.
+    #[track_caller]
+    pub fn busy_tenant(&self, name: &str) -> Client {
+        let client = self.tenant(name);
+        let id = &client.tenant_id;
+        self.ask(&["tenant", "set", id, "--rate", "100000", "--burst", "100000"]);
+        client
+    }
+
+    #[track_caller]
+    pub fn refuses(&self, words: &[&str]) -> String {
+        let output = run(&mut self.operator(words), OPERATOR_WITHIN);
+        assert!(!output.status.success(), "{words:?} should have failed");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.data_dir().join("logs").join(format!("{name}.log"))
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            if let Some(up) = &self.up {
+                eprintln!("--- vaultaire up\n{}", up.said());
+            }
+            for name in ["controlplane", "dataplane-1", "engine"] {
+                let text = std::fs::read_to_string(self.log(name)).unwrap_or_default();
+                let lines: Vec<&str> = text.lines().collect();
+                let last = &lines[lines.len().saturating_sub(10)..];
+                let last: Vec<String> =
+                    last.iter().map(|l| l.chars().take(400).collect()).collect();
+                eprintln!("--- end of {name}.log\n{}", last.join("\n"));
+            }
+        }
+    }
+}
+
+/// A folder that other users may pass through: as root, the database runs as one of them.
+pub fn folder() -> TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let open = std::fs::Permissions::from_mode(0o755);
+    let made = tempfile::Builder::new()
+        .prefix("vaultaire-e2e.")
+        .permissions(open)
+        .tempdir();
+    made.expect("a folder can be made")
+}
+
+/// Waits until a process has said `word`. What it said instead, when it ended or took too long.
+pub fn ready(process: &mut Process, word: &str, within: Duration) -> Result<(), String> {
+    let begun = Instant::now();
+    while begun.elapsed() < within {
+        if process.said().lines().any(|line| line.starts_with(word)) {
+            return Ok(());
+        }
+        if process.ended().is_some() {
+            return Err(process.said());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err(format!("{}\n(not ready in time)", process.said()))
+}

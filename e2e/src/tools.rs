@@ -1,0 +1,76 @@
+//! Where the programs are: the binary under test, beside the test's own executable; those of others in `.tools`.
+//! It looks only where `make test` puts them.
+
+use std::path::{Path, PathBuf};
+
+/// `target/<profile>/vaultaire`, made by the same cargo as this test (`target/<profile>/deps/e2e-…`).
+pub fn vaultaire() -> PathBuf {
+    let own = std::env::current_exe().expect("a process knows its own file");
+    let profile = own.parent().and_then(Path::parent);
+    let binary = profile.expect("a test is in deps").join("vaultaire");
+    assert!(
+        binary.exists(),
+        "{} is missing: run `make test`, or build it with `cargo build -p vaultaire`",
+        binary.display()
+    );
+    binary
+}
+
+fn workspace() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().expect("this crate is a member").to_owned()
+}
+
+/// Folder of what `scripts/install-tools test` installed.
+pub fn folder() -> PathBuf {
+    match std::env::var_os("VAULTAIRE_TOOLS") {
+        Some(folder) => folder.into(),
+        None => workspace().join(".tools"),
+    }
+}
+
+fn installed(path: PathBuf) -> PathBuf {
+    assert!(
+        path.exists(),
+        "{} is missing: run `make test`, or `scripts/install-tools test`",
+        path.display()
+    );
+    path
+}
+
+/// A program of the Python environment: `python`, `aws`, `rclone`, `s3cmd`.
+pub fn python_tool(name: &str) -> PathBuf {
+    installed(folder().join("venv/bin").join(name))
+}
+
+pub fn weed() -> PathBuf {
+    installed(folder().join("weed"))
+}
+
+/// A script in `e2e/clients`.
+pub fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("clients")
+        .join(name)
+}
+
+/// Folder of `initdb` and `postgres`: `scripts/with-postgres` names it, or else the newest that is installed.
+pub fn postgres_bin() -> PathBuf {
+    if let Some(bin) = std::env::var_os("TEST_DATABASE_BIN") {
+        return bin.into();
+    }
+    let majors = std::fs::read_dir("/usr/lib/postgresql");
+    let mut found: Vec<(u32, PathBuf)> = majors
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let major = entry.file_name().to_str()?.parse().ok()?;
+            Some((major, entry.path().join("bin")))
+        })
+        .filter(|(_, bin)| bin.join("initdb").exists())
+        .collect();
+    found.sort();
+    let newest = found.pop().map(|(_, bin)| bin);
+    newest.unwrap_or_else(|| installed(folder().join("postgres/bin")))
+}

@@ -1,0 +1,170 @@
+//! A headless Chromium with a fresh profile, driven through chromedriver: what a person does with a page.
+//! Both programs end with it, whatever happens to the test.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::process::within;
+use e2e::stack::ready;
+use e2e::{Process, ports};
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+const WITHIN: Duration = Duration::from_secs(20);
+
+pub struct Chromium {
+    page: Client,
+    driver: Process,
+    profile: PathBuf,
+}
+
+impl Chromium {
+    /// Starts one with its files in `folder`.
+    pub async fn start(folder: &Path, javascript: bool) -> Self {
+        let profile = folder.join(format!("profile-{javascript}"));
+        let port = ports::free(&[0]);
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}")).env("HOME", folder);
+        command.env("TMPDIR", folder);
+        let mut driver = Process::start(&format!("chromedriver-{javascript}"), folder, &command);
+        let word = "ChromeDriver was started successfully";
+        ready(&mut driver, word, Duration::from_secs(30)).expect("chromedriver starts");
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        let Value::Object(wanted) = capabilities(&profile, javascript) else {
+            unreachable!("they are an object");
+        };
+        let page = builder.capabilities(wanted);
+        let page = page.connect(&format!("http://127.0.0.1:{port}")).await;
+        let page = page.unwrap_or_else(|error| panic!("no browser: {error}\n{}", driver.said()));
+        Self {
+            page,
+            driver,
+            profile,
+        }
+    }
+
+    pub async fn goto(&self, url: &str) {
+        self.page.goto(url).await.expect("the page can be opened");
+    }
+
+    pub async fn path(&self) -> String {
+        let url = self.page.current_url().await.expect("a page is open");
+        url.path().to_owned()
+    }
+
+    /// The element, once it is there.
+    pub async fn find(&self, css: &str) -> Element {
+        let found = self.page.wait().at_most(WITHIN);
+        match found.for_element(Locator::Css(css)).await {
+            Ok(element) => element,
+            Err(error) => {
+                let source = self.page.source().await.unwrap_or_default();
+                panic!("{css} is not on {}: {error}\n{source}", self.path().await)
+            }
+        }
+    }
+
+    pub async fn has(&self, css: &str) -> bool {
+        let found = self.page.find_all(Locator::Css(css)).await;
+        !found.expect("a page is open").is_empty()
+    }
+
+    pub async fn click(&self, css: &str) {
+        let element = self.find(css).await;
+        element
+            .click()
+            .await
+            .unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    pub async fn fill(&self, css: &str, text: &str) {
+        let element = self.find(css).await;
+        element
+            .clear()
+            .await
+            .unwrap_or_else(|error| panic!("{css}: {error}"));
+        element
+            .send_keys(text)
+            .await
+            .unwrap_or_else(|error| panic!("{css}: {error}"));
+    }
+
+    /// What a reader sees of it.
+    pub async fn text(&self, css: &str) -> String {
+        let text = self.find(css).await.text().await;
+        text.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    /// All its text, also what is folded away.
+    pub async fn content(&self, css: &str) -> String {
+        let text = self.find(css).await.prop("textContent").await;
+        text.ok()
+            .flatten()
+            .unwrap_or_else(|| panic!("{css} has no text"))
+    }
+
+    pub async fn is_shown(&self, css: &str) -> bool {
+        let shown = self.find(css).await.is_displayed().await;
+        shown.unwrap_or_else(|error| panic!("{css}: {error}"))
+    }
+
+    pub async fn cookie(&self, name: &str) -> String {
+        let cookie = self.page.get_named_cookie(name).await;
+        cookie.expect("there is this cookie").value().to_owned()
+    }
+
+    /// A picture of the page, if `VAULTAIRE_SCREENSHOTS` names a folder for it.
+    pub async fn picture(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("VAULTAIRE_SCREENSHOTS") {
+            std::fs::create_dir_all(&folder).expect("the folder for pictures can be made");
+            let png = self
+                .page
+                .screenshot()
+                .await
+                .expect("a picture can be taken");
+            let file = Path::new(&folder).join(format!("{name}.png"));
+            std::fs::write(&file, png).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        }
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        self.driver.stop();
+        // Those of a session that was not closed stay behind.
+        for (pid, _) in within(&self.profile) {
+            let pid = Pid::from_raw(i32::try_from(pid).expect("a pid is an i32"));
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+fn capabilities(profile: &Path, javascript: bool) -> Value {
+    let mut arguments = vec![format!("--user-data-dir={}", profile.display())];
+    for switch in [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-dev-shm-usage",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        "--no-proxy-server",
+        "--hide-scrollbars",
+        "--window-size=1280,900",
+    ] {
+        arguments.push(switch.to_owned());
+    }
+    // 1: allow, 2: block.
+    let scripts = if javascript { 1 } else { 2 };
+    json!({"goog:chromeOptions": {
+        "args": arguments,
+        "prefs": {"profile.managed_default_content_settings.javascript": scripts},
+    }})
+}

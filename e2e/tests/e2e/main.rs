@@ -1,0 +1,11 @@
+//! The product as its users meet it: one story a module, each on a stack of its own.
+//! `make test` runs them all; what takes minutes is ignored there and says how to run it.
+
+mod browser;
+mod chromium;
+mod clients;
+mod isolation;
+mod outage;
+mod revocation;
+mod streams;
+mod survival;

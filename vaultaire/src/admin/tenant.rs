@@ -1,0 +1,126 @@
+//! `vaultaire tenant …`.
+
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::{exports, print, print_many, print_one};
+use crate::cli::TenantCommand;
+use crate::settings::Environment;
+
+pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::Result<()> {
+    match command {
+        TenantCommand::Create {
+            name,
+            email,
+            plan,
+            export,
+            target,
+        } => {
+            let mut body = json!({"name": name, "email": email});
+            if let Some(plan) = plan {
+                body["plan"] = plan.into();
+            }
+            let created = Client::new(&target, environment)?
+                .post(&["tenants"], &body)
+                .await?;
+            if export {
+                print(&exports(&created))
+            } else {
+                print_one(&only_promised(&created), target.json)
+            }
+        }
+        TenantCommand::List { target } => {
+            let answer = Client::new(&target, environment)?.get(&["tenants"]).await?;
+            print_many(
+                &answer,
+                "tenants",
+                &["tenant_id", "name", "status", "plan"],
+                target.json,
+            )
+        }
+        TenantCommand::Show { tenant, target } => {
+            let answer = Client::new(&target, environment)?
+                .get(&["tenants", &tenant])
+                .await?;
+            print_one(&answer, target.json)
+        }
+        TenantCommand::Suspend { tenant, target } => {
+            let answer = Client::new(&target, environment)?
+                .post(&["tenants", &tenant, "suspend"], &json!({}))
+                .await?;
+            print_one(&answer, target.json)
+        }
+        TenantCommand::Resume { tenant, target } => {
+            let answer = Client::new(&target, environment)?
+                .post(&["tenants", &tenant, "resume"], &json!({}))
+                .await?;
+            print_one(&answer, target.json)
+        }
+        TenantCommand::Set {
+            tenant,
+            rate,
+            burst,
+            quota_bytes,
+            target,
+        } => {
+            let body = limits(rate, burst, quota_bytes)?;
+            let answer = Client::new(&target, environment)?
+                .patch(&["tenants", &tenant], &body)
+                .await?;
+            print_one(&answer, target.json)
+        }
+    }
+}
+
+/// The fields that scripts may rely on, and no other.
+fn only_promised(created: &Value) -> Value {
+    let promised = [
+        "tenant_id",
+        "access_key_id",
+        "secret_access_key",
+        "endpoint",
+        "region",
+    ];
+    promised
+        .into_iter()
+        .map(|name| (name.to_owned(), created[name].clone()))
+        .collect()
+}
+
+/// Only what was given: the rest stays as it is.
+fn limits(
+    rate: Option<u32>,
+    burst: Option<u32>,
+    quota_bytes: Option<u64>,
+) -> anyhow::Result<Value> {
+    let mut body = json!({});
+    let given = [
+        ("requests_per_second", rate.map(u64::from)),
+        ("burst", burst.map(u64::from)),
+        ("quota_bytes", quota_bytes),
+    ];
+    for (name, value) in given {
+        if let Some(value) = value {
+            body[name] = value.into();
+        }
+    }
+    anyhow::ensure!(
+        body != json!({}),
+        "Nothing to set: give --rate, --burst or --quota-bytes."
+    );
+    Ok(body)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_limits_that_were_given_are_sent() {
+        assert_eq!(
+            limits(Some(5), None, Some(0)).unwrap(),
+            json!({"requests_per_second": 5, "quota_bytes": 0})
+        );
+        assert!(limits(None, None, None).is_err());
+    }
+}

@@ -1,0 +1,216 @@
+//! What can be typed. The names are fixed: scripts rely on them.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::admin::duration::{self, Seconds};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "vaultaire",
+    version,
+    about = "Turns one S3 engine into a storage business"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start everything on this machine: Postgres, the engine, the control plane, the data planes
+    Up(UpArguments),
+    /// Start one control plane (settings by environment, see vaultaire/settings.md)
+    Controlplane(ControlplaneArguments),
+    /// Start one data plane (settings by environment, see vaultaire/settings.md)
+    Dataplane(DataplaneArguments),
+    /// Create, list, show, limit, suspend and resume tenants
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Create, list and revoke access keys
+    #[command(subcommand)]
+    Key(KeyCommand),
+    /// The plans that tenants can be on
+    #[command(subcommand)]
+    Plan(PlanCommand),
+    /// The data planes that have joined
+    #[command(subcommand)]
+    Node(NodeCommand),
+}
+
+#[derive(Debug, Args)]
+pub struct UpArguments {
+    /// Where everything is kept
+    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
+    pub data_dir: PathBuf,
+    /// Address of the dashboard and the API; health and metrics are on the next port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+    /// Address of the first data plane; further ones are 10 ports on, health and metrics on the next port
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    pub s3: SocketAddr,
+    /// How many data planes to start
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
+    pub dataplanes: u16,
+}
+
+pub const DEFAULT_DATA_DIR: &str = "./vaultaire-data";
+
+#[derive(Debug, Args)]
+pub struct ControlplaneArguments {
+    /// Address of the dashboard and the API; health and metrics are on the next port of loopback
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub http: SocketAddr,
+}
+
+#[derive(Debug, Args)]
+pub struct DataplaneArguments {
+    /// Address for S3 clients; health and metrics are on the next port of loopback
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9000")]
+    pub s3: SocketAddr,
+    /// Where the node keeps its identity and its configuration
+    #[arg(long, value_name = "DIR", default_value = "./vaultaire-node")]
+    pub data_dir: PathBuf,
+}
+
+/// Which control plane an operator's command talks to, and how it answers.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Data directory of the `vaultaire up` to talk to [default: VAULTAIRE_URL, else ./vaultaire-data]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Create a tenant with its first access key
+    Create {
+        #[arg(long)]
+        name: String,
+        #[arg(long)]
+        email: String,
+        /// Plan's id, see `vaultaire plan list`
+        #[arg(long)]
+        plan: Option<String>,
+        /// Print `export AWS_…` lines for a shell's eval
+        #[arg(long, conflicts_with = "json")]
+        export: bool,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List tenants
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Show one tenant
+    Show {
+        tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Refuse a tenant's requests until it is resumed
+    Suspend {
+        tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Serve a suspended tenant again
+    Resume {
+        tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Give a tenant limits of its own
+    Set {
+        tenant: String,
+        /// Requests per second
+        #[arg(long)]
+        rate: Option<u32>,
+        /// Requests at once
+        #[arg(long)]
+        burst: Option<u32>,
+        /// Bytes that it may store
+        #[arg(long)]
+        quota_bytes: Option<u64>,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Permission {
+    Read,
+    Write,
+    Full,
+}
+
+impl Permission {
+    pub fn name(self) -> &'static str {
+        match self {
+            Permission::Read => "read",
+            Permission::Write => "write",
+            Permission::Full => "full",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Create an access key; its secret is shown this once
+    Create {
+        #[arg(long)]
+        tenant: String,
+        /// Only this bucket (repeat for more)
+        #[arg(long = "bucket", value_name = "BUCKET")]
+        buckets: Vec<String>,
+        /// Only objects under this prefix (repeat for more)
+        #[arg(long = "prefix", value_name = "PREFIX")]
+        prefixes: Vec<String>,
+        #[arg(long)]
+        permission: Option<Permission>,
+        /// How long it lives: 30m, 12h, 7d
+        #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+        expires_in: Option<Seconds>,
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List a tenant's access keys
+    List {
+        #[arg(long)]
+        tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Revoke an access key, and say which data planes refuse it
+    Revoke {
+        access_key_id: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PlanCommand {
+    /// List plans
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List data planes
+    List {
+        #[command(flatten)]
+        target: Target,
+    },
+}

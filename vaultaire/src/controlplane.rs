@@ -1,0 +1,66 @@
+//! One control plane as a process: settings in, listeners out.
+//! Every rule is in the crates `controlplane` and `web`.
+
+use anyhow::Context;
+use controlplane::{Clock, Config, ControlPlane, EngineConfig, MasterKey, PlacementKind};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::serve::Ending;
+use crate::settings::{Controlplane, Placement};
+
+pub async fn run(settings: Controlplane) -> anyhow::Result<()> {
+    let mut ending = Ending::listen()?;
+    let (http, health) = (listen(settings.http).await?, listen(settings.health).await?);
+    let started = tokio::select! {
+        started = ControlPlane::start(config(settings)?, Clock::system()) => started,
+        () = ending.asked() => return Ok(()),
+    };
+    let plane = started.context("The control plane cannot start")?;
+
+    let stop = CancellationToken::new();
+    let pages = plane.api().merge(web::routes(plane.clone()));
+    let public = axum::serve(http, pages).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let private =
+        axum::serve(health, plane.health()).with_graceful_shutdown(stop.clone().cancelled_owned());
+    let ended = async {
+        ending.asked().await;
+        stop.cancel();
+        // Ends the nodes' streams, which would keep the listeners open.
+        plane.shut_down().await;
+    };
+    let (public, private, ()) = tokio::join!(public.into_future(), private.into_future(), ended);
+    public
+        .and(private)
+        .context("The control plane's listener failed")
+}
+
+async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("Nothing can listen at {address}"))
+}
+
+fn config(settings: Controlplane) -> anyhow::Result<Config> {
+    let engine = settings.engine;
+    Ok(Config {
+        database_url: settings.database_url,
+        public_url: settings.public_url,
+        s3_endpoint: settings.s3_endpoint,
+        region: settings.region,
+        master_key: MasterKey::parse(&settings.master_key)
+            .context("The master key cannot be read")?,
+        admin_token: settings.admin_token,
+        engine: EngineConfig {
+            endpoint: engine.endpoint,
+            region: engine.region,
+            access_key_id: engine.access_key_id,
+            secret_access_key: engine.secret_access_key,
+            placement: match engine.placement {
+                Placement::Dedicated => PlacementKind::Dedicated,
+                Placement::Pooled => PlacementKind::Pooled,
+            },
+            pool_bucket: engine.pool_bucket,
+        },
+    })
+}

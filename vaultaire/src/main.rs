@@ -1,0 +1,73 @@
+//! The one binary: it reads settings and arguments, and wires the planes together.
+//! It must hold no rule of the product: those live in the crates of the planes.
+
+mod admin;
+mod cli;
+mod controlplane;
+mod dataplane;
+mod logging;
+mod private_file;
+mod serve;
+mod settings;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+use settings::Environment;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("vaultaire: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let environment = Environment::of_process();
+    install_tls();
+    match command {
+        Command::Up(arguments) => one_thread()?.block_on(up::run(&arguments, &environment)),
+        Command::Controlplane(arguments) => {
+            let settings = settings::controlplane(&arguments, &environment)?;
+            logging::start(&environment)?;
+            many_threads()?.block_on(controlplane::run(settings))
+        }
+        Command::Dataplane(arguments) => {
+            let settings = settings::dataplane(&arguments, &environment)?;
+            logging::start(&environment)?;
+            many_threads()?.block_on(dataplane::run(settings))
+        }
+        Command::Tenant(command) => {
+            one_thread()?.block_on(admin::tenant::run(command, &environment))
+        }
+        Command::Key(command) => one_thread()?.block_on(admin::key::run(command, &environment)),
+        Command::Plan(command) => one_thread()?.block_on(admin::lists::plan(command, &environment)),
+        Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
+    }
+}
+
+/// One TLS library for all that speaks TLS here. It fails only if one was installed before.
+fn install_tls() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// For `up` this is more than thrift: a child's parent-death signal is tied to the *thread* that started it
+/// (<https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html>), so that thread must be the main one.
+fn one_thread() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+fn many_threads() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+}

@@ -1,0 +1,372 @@
+//! Settings by environment: every name that Vaultaire reads stands in [`SETTINGS`], and in `settings.md`.
+//! Nothing else in this crate may ask the environment for a setting.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::cli::{ControlplaneArguments, DataplaneArguments};
+use crate::private_file;
+
+/// Name and meaning of every setting. `settings.md` is made from this list.
+pub const SETTINGS: &[(&str, &str)] = &[
+    (
+        "DATABASE_URL",
+        "Postgres 15 or later; `up` starts one of its own without it",
+    ),
+    (
+        "VAULTAIRE_MASTER_KEY",
+        "key that seals secrets in the database, as text; the file is better",
+    ),
+    (
+        "VAULTAIRE_MASTER_KEY_FILE",
+        "file that holds the master key",
+    ),
+    ("VAULTAIRE_ADMIN_TOKEN", "token of the operator's commands"),
+    (
+        "VAULTAIRE_ADMIN_TOKEN_FILE",
+        "file that holds the operator's token",
+    ),
+    (
+        "VAULTAIRE_URL",
+        "control plane that the operator's commands talk to",
+    ),
+    (
+        "VAULTAIRE_PUBLIC_URL",
+        "where browsers reach the dashboard [http://ADDR of --http]",
+    ),
+    (
+        "VAULTAIRE_S3_ENDPOINT",
+        "where S3 clients reach the data planes [http://127.0.0.1:9000]",
+    ),
+    (
+        "VAULTAIRE_REGION",
+        "S3 region that clients sign for [us-east-1]",
+    ),
+    (
+        "VAULTAIRE_ENGINE_ENDPOINT",
+        "S3 engine underneath; `up` starts one of its own without it",
+    ),
+    ("VAULTAIRE_ENGINE_REGION", "the engine's region [us-east-1]"),
+    ("VAULTAIRE_ENGINE_ACCESS_KEY_ID", "the engine's access key"),
+    ("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY", "the engine's secret"),
+    (
+        "VAULTAIRE_ENGINE_PLACEMENT",
+        "`dedicated`: one engine bucket for each bucket; `pooled`: all in one [dedicated]",
+    ),
+    (
+        "VAULTAIRE_ENGINE_POOL_BUCKET",
+        "the engine bucket of `pooled`",
+    ),
+    (
+        "VAULTAIRE_CONTROL_URL",
+        "control plane that a data plane follows",
+    ),
+    (
+        "VAULTAIRE_JOIN_TOKEN",
+        "one-time token with which a new data plane joins",
+    ),
+    (
+        "VAULTAIRE_JOIN_TOKEN_FILE",
+        "file that holds the join token",
+    ),
+    (
+        "VAULTAIRE_S3_ADDRESS",
+        "where a data plane tells the control plane that it can be reached [--s3]",
+    ),
+    (
+        "VAULTAIRE_S3_DOMAINS",
+        "names, separated by commas, under which a host names a bucket: `photos.s3.example` [localhost]",
+    ),
+    (
+        "VAULTAIRE_TLS_CERT_FILE",
+        "PEM file of the S3 port's certificate and chain, read again when it changes; without it, plain HTTP",
+    ),
+    (
+        "VAULTAIRE_TLS_KEY_FILE",
+        "PEM file of that certificate's private key",
+    ),
+    (
+        "VAULTAIRE_LOG",
+        "what is logged, such as `debug` or `info,dataplane=debug` [info]",
+    ),
+    (
+        "VAULTAIRE_TOOLS",
+        "where `up` looks for `weed` and Postgres first",
+    ),
+    (
+        "VAULTAIRE_POSTGRES_BIN",
+        "folder of Postgres's programs, instead of looking for one",
+    ),
+    ("PATH", "where programs are looked for"),
+];
+
+/// The process's environment, or a test's.
+pub struct Environment(HashMap<String, String>);
+
+impl Environment {
+    pub fn of_process() -> Self {
+        // A value that is no Unicode counts as not set: no setting of ours can be such.
+        Self(
+            std::env::vars_os()
+                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+                .collect(),
+        )
+    }
+
+    /// The value of a listed setting; an empty one counts as not set.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        debug_assert!(
+            SETTINGS.iter().any(|(listed, _)| *listed == name),
+            "{name} is not in SETTINGS"
+        );
+        self.0
+            .get(name)
+            .map(String::as_str)
+            .filter(|value| !value.trim().is_empty())
+    }
+
+    pub fn require(&self, name: &str) -> anyhow::Result<&str> {
+        self.get(name).with_context(|| {
+            format!("{name} is not set (vaultaire/settings.md says what it is for).")
+        })
+    }
+
+    /// `NAME_FILE`'s content or `NAME`'s value.
+    fn secret(&self, name: &str) -> anyhow::Result<Option<String>> {
+        let file = format!("{name}_FILE");
+        match (self.get(&file), self.get(name)) {
+            (Some(_), Some(_)) => bail!("Both {name} and {file} are set; set one."),
+            (Some(path), None) => private_file::read(Path::new(path)).map(Some),
+            (None, value) => Ok(value.map(str::to_owned)),
+        }
+    }
+
+    pub fn require_secret(&self, name: &str) -> anyhow::Result<String> {
+        self.secret(name)?
+            .with_context(|| format!("Neither {name} nor {name}_FILE is set."))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    Dedicated,
+    Pooled,
+}
+
+/// An engine that runs elsewhere, or the embedded one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Engine {
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub placement: Placement,
+    pub pool_bucket: Option<String>,
+}
+
+impl Engine {
+    /// The names and values that [`engine`] reads back.
+    pub fn to_environment(&self) -> Vec<(&'static str, String)> {
+        let placement = match self.placement {
+            Placement::Dedicated => "dedicated",
+            Placement::Pooled => "pooled",
+        };
+        vec![
+            ("VAULTAIRE_ENGINE_ENDPOINT", self.endpoint.clone()),
+            ("VAULTAIRE_ENGINE_REGION", self.region.clone()),
+            ("VAULTAIRE_ENGINE_ACCESS_KEY_ID", self.access_key_id.clone()),
+            (
+                "VAULTAIRE_ENGINE_SECRET_ACCESS_KEY",
+                self.secret_access_key.clone(),
+            ),
+            ("VAULTAIRE_ENGINE_PLACEMENT", placement.to_owned()),
+            (
+                "VAULTAIRE_ENGINE_POOL_BUCKET",
+                self.pool_bucket.clone().unwrap_or_default(),
+            ),
+        ]
+    }
+}
+
+/// `None` when no endpoint is set: then the embedded engine is meant.
+pub fn engine(environment: &Environment) -> anyhow::Result<Option<Engine>> {
+    let Some(endpoint) = environment.get("VAULTAIRE_ENGINE_ENDPOINT") else {
+        return Ok(None);
+    };
+    let pool_bucket = environment
+        .get("VAULTAIRE_ENGINE_POOL_BUCKET")
+        .map(str::to_owned);
+    let placement = match environment.get("VAULTAIRE_ENGINE_PLACEMENT") {
+        None | Some("dedicated") => Placement::Dedicated,
+        Some("pooled") if pool_bucket.is_some() => Placement::Pooled,
+        Some("pooled") => bail!(
+            "VAULTAIRE_ENGINE_PLACEMENT is pooled, but VAULTAIRE_ENGINE_POOL_BUCKET is not set."
+        ),
+        Some(other) => {
+            bail!("VAULTAIRE_ENGINE_PLACEMENT is {other:?}; it can be dedicated or pooled.")
+        }
+    };
+    Ok(Some(Engine {
+        endpoint: url("VAULTAIRE_ENGINE_ENDPOINT", endpoint)?,
+        region: environment
+            .get("VAULTAIRE_ENGINE_REGION")
+            .unwrap_or(DEFAULT_REGION)
+            .to_owned(),
+        access_key_id: environment
+            .require("VAULTAIRE_ENGINE_ACCESS_KEY_ID")?
+            .to_owned(),
+        secret_access_key: environment
+            .require("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY")?
+            .to_owned(),
+        placement,
+        pool_bucket,
+    }))
+}
+
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+pub struct Controlplane {
+    pub http: SocketAddr,
+    pub health: SocketAddr,
+    pub database_url: String,
+    pub master_key: String,
+    pub admin_token: String,
+    pub public_url: String,
+    pub s3_endpoint: String,
+    pub region: String,
+    pub engine: Engine,
+}
+
+pub fn controlplane(
+    arguments: &ControlplaneArguments,
+    environment: &Environment,
+) -> anyhow::Result<Controlplane> {
+    let engine = engine(environment)?
+        .context("VAULTAIRE_ENGINE_ENDPOINT is not set: a control plane needs an engine.")?;
+    let public = environment
+        .get("VAULTAIRE_PUBLIC_URL")
+        .map_or_else(|| reachable(arguments.http), str::to_owned);
+    let s3 = environment
+        .get("VAULTAIRE_S3_ENDPOINT")
+        .unwrap_or("http://127.0.0.1:9000");
+    Ok(Controlplane {
+        http: arguments.http,
+        health: health_of(arguments.http)?,
+        database_url: environment.require("DATABASE_URL")?.to_owned(),
+        master_key: environment.require_secret("VAULTAIRE_MASTER_KEY")?,
+        admin_token: environment.require_secret("VAULTAIRE_ADMIN_TOKEN")?,
+        public_url: url("VAULTAIRE_PUBLIC_URL", &public)?,
+        s3_endpoint: url("VAULTAIRE_S3_ENDPOINT", s3)?,
+        region: environment
+            .get("VAULTAIRE_REGION")
+            .unwrap_or(DEFAULT_REGION)
+            .to_owned(),
+        engine,
+    })
+}
+
+pub struct Dataplane {
+    pub listen: SocketAddr,
+    pub health: SocketAddr,
+    pub control_url: String,
+    pub join_token: Option<String>,
+    pub data_dir: PathBuf,
+    pub s3_address: String,
+    pub domains: Vec<String>,
+    pub tls: Option<dataplane::Tls>,
+}
+
+pub fn dataplane(
+    arguments: &DataplaneArguments,
+    environment: &Environment,
+) -> anyhow::Result<Dataplane> {
+    let own_address = || arguments.s3.to_string();
+    Ok(Dataplane {
+        listen: arguments.s3,
+        health: health_of(arguments.s3)?,
+        control_url: url(
+            "VAULTAIRE_CONTROL_URL",
+            environment.require("VAULTAIRE_CONTROL_URL")?,
+        )?,
+        join_token: environment.secret("VAULTAIRE_JOIN_TOKEN")?,
+        data_dir: arguments.data_dir.clone(),
+        s3_address: environment
+            .get("VAULTAIRE_S3_ADDRESS")
+            .map_or_else(own_address, str::to_owned),
+        domains: environment
+            .get("VAULTAIRE_S3_DOMAINS")
+            .unwrap_or("localhost")
+            .split(',')
+            .map(|domain| domain.trim().to_owned())
+            .filter(|domain| !domain.is_empty())
+            .collect(),
+        tls: tls(environment)?,
+    })
+}
+
+fn tls(environment: &Environment) -> anyhow::Result<Option<dataplane::Tls>> {
+    let (certificate, key) = ("VAULTAIRE_TLS_CERT_FILE", "VAULTAIRE_TLS_KEY_FILE");
+    match (environment.get(certificate), environment.get(key)) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(dataplane::Tls {
+            certificate: certificate.into(),
+            key: key.into(),
+        })),
+        _ => bail!("{certificate} and {key} are set together or not at all."),
+    }
+}
+
+/// Health and metrics of a plane: its port + 1, on the same address if that is loopback, else on loopback, so that
+/// they are never public.
+pub fn health_of(plane: SocketAddr) -> anyhow::Result<SocketAddr> {
+    let port = match plane.port() {
+        0 => bail!("{plane} has no port: give one, for health and metrics are on the next."),
+        port => port
+            .checked_add(1)
+            .with_context(|| format!("{plane} leaves no next port for health and metrics."))?,
+    };
+    let ip = match plane.ip() {
+        ip if ip.is_loopback() => ip,
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    Ok(SocketAddr::new(ip, port))
+}
+
+/// The URL under which this machine reaches what listens at `address`.
+pub fn reachable(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+fn url(name: &str, value: &str) -> anyhow::Result<String> {
+    let value = value.trim().trim_end_matches('/');
+    let rest = value
+        .strip_prefix("http://")
+        .or_else(|| value.strip_prefix("https://"));
+    match rest {
+        Some(rest) if !rest.is_empty() => Ok(value.to_owned()),
+        _ => bail!("{name} is {value:?}; it must begin with http:// or https:// and name a host."),
+    }
+}
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+pub fn test_environment(pairs: &[(&str, &str)]) -> Environment {
+    Environment(
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect(),
+    )
+}

@@ -1,0 +1,178 @@
+use std::os::unix::fs::PermissionsExt;
+
+use super::test_environment as environment;
+use super::*;
+
+const NEEDED: [(&str, &str); 6] = [
+    ("DATABASE_URL", "postgres://db/v"),
+    ("VAULTAIRE_MASTER_KEY", "k"),
+    ("VAULTAIRE_ADMIN_TOKEN", "t"),
+    ("VAULTAIRE_ENGINE_ENDPOINT", "http://engine:8333/"),
+    ("VAULTAIRE_ENGINE_ACCESS_KEY_ID", "id"),
+    ("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY", "secret"),
+];
+
+fn with(more: &[(&str, &str)]) -> anyhow::Result<Controlplane> {
+    let pairs: Vec<(&str, &str)> = NEEDED.iter().chain(more).copied().collect();
+    controlplane(
+        &ControlplaneArguments {
+            http: "127.0.0.1:8080".parse().unwrap(),
+        },
+        &environment(&pairs),
+    )
+}
+
+fn refusal(more: &[(&str, &str)]) -> String {
+    with(more).err().expect("refused").to_string()
+}
+
+/// A setting is announced by the change of this file: `UPDATE_SETTINGS=1 cargo test -p vaultaire` writes it anew.
+#[test]
+fn the_list_of_settings_is_the_committed_one() {
+    let mut table = "# Settings by environment\n\nMade from `vaultaire/src/settings.rs`; a test holds the two together. \
+                     What stands in [brackets] holds when nothing is set.\n\n| name | meaning |\n| --- | --- |\n"
+        .to_owned();
+    for (name, meaning) in SETTINGS {
+        table.push_str(&format!("| `{name}` | {meaning} |\n"));
+    }
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/settings.md");
+    if std::env::var_os("UPDATE_SETTINGS").is_some() {
+        std::fs::write(file, &table).unwrap();
+    }
+    assert_eq!(table, std::fs::read_to_string(file).unwrap());
+}
+
+#[test]
+fn a_control_plane_has_defaults_for_what_is_not_set() {
+    let settings = with(&[]).unwrap();
+    assert_eq!(settings.public_url, "http://127.0.0.1:8080");
+    assert_eq!(settings.s3_endpoint, "http://127.0.0.1:9000");
+    assert_eq!(settings.region, "us-east-1");
+    assert_eq!(settings.health, "127.0.0.1:8081".parse().unwrap());
+    assert_eq!(settings.engine.endpoint, "http://engine:8333");
+    assert!(settings.engine.placement == Placement::Dedicated);
+    assert_eq!(
+        with(&[("VAULTAIRE_REGION", "eu-west-1")]).unwrap().region,
+        "eu-west-1"
+    );
+}
+
+#[test]
+fn what_is_needed_and_not_set_is_named() {
+    for (name, _) in NEEDED {
+        assert!(refusal(&[(name, " ")]).contains(name), "{name}");
+    }
+}
+
+#[test]
+fn a_pooled_engine_needs_its_bucket() {
+    let pooled = ("VAULTAIRE_ENGINE_PLACEMENT", "pooled");
+    assert!(refusal(&[pooled]).contains("VAULTAIRE_ENGINE_POOL_BUCKET is not set"));
+    assert!(
+        refusal(&[("VAULTAIRE_ENGINE_PLACEMENT", "spread")])
+            .contains("it can be dedicated or pooled")
+    );
+    let settings = with(&[pooled, ("VAULTAIRE_ENGINE_POOL_BUCKET", "pool")]).unwrap();
+    assert!(settings.engine.placement == Placement::Pooled);
+    assert_eq!(settings.engine.pool_bucket.as_deref(), Some("pool"));
+}
+
+#[test]
+fn an_engine_written_to_an_environment_is_read_back() {
+    let pairs = [
+        ("VAULTAIRE_ENGINE_PLACEMENT", "pooled"),
+        ("VAULTAIRE_ENGINE_POOL_BUCKET", "pool"),
+    ];
+    let first = with(&pairs).unwrap().engine;
+    let written = first.to_environment();
+    let pairs: Vec<(&str, &str)> = written
+        .iter()
+        .map(|(name, value)| (*name, value.as_str()))
+        .collect();
+    assert!(engine(&environment(&pairs)).unwrap() == Some(first));
+    assert!(engine(&environment(&[])).unwrap().is_none());
+}
+
+#[test]
+fn a_secret_comes_from_its_file_or_the_environment_but_not_from_both() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    crate::private_file::write(&file, b"from-a-file\n").unwrap();
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let path = file.to_str().unwrap();
+    let settings = with(&[
+        ("VAULTAIRE_ADMIN_TOKEN", ""),
+        ("VAULTAIRE_ADMIN_TOKEN_FILE", path),
+    ])
+    .unwrap();
+    assert_eq!(settings.admin_token, "from-a-file");
+    assert!(refusal(&[("VAULTAIRE_ADMIN_TOKEN_FILE", path)]).contains("set one"));
+    crate::private_file::write(&file, b"\n").unwrap();
+    let empty = refusal(&[
+        ("VAULTAIRE_ADMIN_TOKEN", ""),
+        ("VAULTAIRE_ADMIN_TOKEN_FILE", path),
+    ]);
+    assert!(empty.contains("is empty"), "{empty}");
+}
+
+#[test]
+fn an_address_without_a_scheme_is_refused() {
+    assert!(
+        refusal(&[("VAULTAIRE_PUBLIC_URL", "example.com")])
+            .contains("must begin with http:// or https://")
+    );
+    assert_eq!(
+        with(&[("VAULTAIRE_PUBLIC_URL", "https://example.com/")])
+            .unwrap()
+            .public_url,
+        "https://example.com"
+    );
+}
+
+#[test]
+fn a_data_plane_needs_no_join_token_but_its_control_plane() {
+    let arguments = DataplaneArguments {
+        s3: "0.0.0.0:9000".parse().unwrap(),
+        data_dir: PathBuf::from("node"),
+    };
+    let settings = dataplane(
+        &arguments,
+        &environment(&[("VAULTAIRE_CONTROL_URL", "http://127.0.0.1:8080")]),
+    )
+    .unwrap();
+    assert_eq!(settings.join_token, None);
+    assert_eq!(settings.s3_address, "0.0.0.0:9000");
+    assert_eq!(
+        settings.health,
+        "127.0.0.1:9001".parse().unwrap(),
+        "health is never public"
+    );
+    let refused = dataplane(&arguments, &environment(&[]))
+        .err()
+        .expect("refused")
+        .to_string();
+    assert!(
+        refused.starts_with("VAULTAIRE_CONTROL_URL is not set"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn health_is_on_the_next_port_of_loopback() {
+    let health = |address: &str| health_of(address.parse().unwrap()).map(|found| found.to_string());
+    assert_eq!(health("127.0.0.2:8080").unwrap(), "127.0.0.2:8081");
+    assert_eq!(health("[::]:8080").unwrap(), "[::1]:8081");
+    assert_eq!(health("127.0.0.1:65534").unwrap(), "127.0.0.1:65535");
+    assert!(
+        health("127.0.0.1:65535")
+            .unwrap_err()
+            .to_string()
+            .contains("no next port")
+    );
+    assert!(
+        health("127.0.0.1:0")
+            .unwrap_err()
+            .to_string()
+            .contains("has no port")
+    );
+}

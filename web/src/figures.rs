@@ -1,0 +1,131 @@
+//! Figures as people read them: bytes, money, counts, moments.
+//! Sizes are decimal (1 GB = 1,000,000,000 bytes), as they are sold; times are UTC.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+
+/// A size in the largest unit that keeps it at one or above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Size {
+    pub amount: String,
+    pub unit: &'static str,
+}
+
+impl Size {
+    pub fn of(bytes: u64) -> Self {
+        const UNITS: [(u64, &str); 5] = [
+            (1_000_000_000_000_000, "PB"),
+            (1_000_000_000_000, "TB"),
+            (1_000_000_000, "GB"),
+            (1_000_000, "MB"),
+            (1_000, "kB"),
+        ];
+        let unit = UNITS.iter().find(|(size, _)| bytes >= *size);
+        let Some((size, unit)) = unit else {
+            return Self {
+                amount: bytes.to_string(),
+                unit: "bytes",
+            };
+        };
+        // Two decimals, cut off rather than rounded: a limit is never shown larger than it is.
+        let hundredths = u128::from(bytes) * 100 / u128::from(*size);
+        let amount = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        let amount = amount.trim_end_matches('0').trim_end_matches('.');
+        Self {
+            amount: amount.to_owned(),
+            unit,
+        }
+    }
+}
+
+impl std::fmt::Display for Size {
+    /// With a space that does not break.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}\u{a0}{}", self.amount, self.unit)
+    }
+}
+
+/// `1499` → `1,499`.
+pub fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `(149900, "usd")` → `$1,499`; cents are shown when there are some.
+pub fn money(cents: i64, currency: &str) -> String {
+    let whole = count(cents.unsigned_abs() / 100);
+    let rest = cents.unsigned_abs() % 100;
+    let sign = if cents < 0 { "−" } else { "" };
+    let fraction = match rest {
+        0 => String::new(),
+        rest => format!(".{rest:02}"),
+    };
+    match currency {
+        "usd" => format!("{sign}${whole}{fraction}"),
+        "eur" => format!("{sign}€{whole}{fraction}"),
+        other => format!("{sign}{whole}{fraction}\u{a0}{}", other.to_uppercase()),
+    }
+}
+
+/// A moment, in the three ways in which pages write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment(pub DateTime<Utc>);
+
+impl Moment {
+    /// `9 Mar 2026`
+    pub fn date(&self) -> String {
+        self.0.format("%-d\u{a0}%b\u{a0}%Y").to_string()
+    }
+
+    /// `9 Mar 2026, 14:05 UTC`
+    pub fn minute(&self) -> String {
+        let text = self.0.format("%-d\u{a0}%b\u{a0}%Y, %H:%M\u{a0}UTC");
+        text.to_string()
+    }
+
+    /// For `datetime` attributes.
+    pub fn machine(&self) -> String {
+        self.0.to_rfc3339_opts(SecondsFormat::Secs, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_decimal_and_never_rounded_up() {
+        let written = |bytes| Size::of(bytes).to_string().replace('\u{a0}', " ");
+        assert_eq!(written(25_000_000_000), "25 GB");
+        assert_eq!(written(40_000_000_000_000), "40 TB");
+        assert_eq!(written(1_500_000_000_000), "1.5 TB");
+        assert_eq!(written(1_999_999_999), "1.99 GB");
+        assert_eq!(written(999), "999 bytes");
+        assert_eq!(written(0), "0 bytes");
+        assert_eq!(written(u64::MAX), "18446.74 PB");
+    }
+
+    #[test]
+    fn money_shows_cents_when_there_are_some() {
+        assert_eq!(money(149_900, "usd"), "$1,499");
+        assert_eq!(money(0, "usd"), "$0");
+        assert_eq!(money(1_250, "eur"), "€12.50");
+        assert_eq!(money(100_000_005, "chf"), "1,000,000.05\u{a0}CHF");
+    }
+
+    #[test]
+    fn moments_are_utc() {
+        let moment = Moment(DateTime::UNIX_EPOCH);
+        assert_eq!(
+            moment.minute().replace('\u{a0}', " "),
+            "1 Jan 1970, 00:00 UTC"
+        );
+        assert_eq!(moment.machine(), "1970-01-01T00:00:00Z");
+    }
+}

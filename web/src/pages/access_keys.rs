@@ -1,0 +1,217 @@
+//! `/access-keys`: all keys of the tenant, and the form for a new one.
+//! Secrets do not come this way: the control plane gives one out at creation alone.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use controlplane::access_keys::{self, AccessKey};
+use sha2::{Digest, Sha256};
+use wire::{Permission, Scope};
+
+use crate::App;
+use crate::errors::FormErrors;
+use crate::failure::{Failure, page};
+use crate::figures::Moment;
+use crate::pages::create_access_key::CreateFields;
+use crate::pages::{Here, Shell};
+use crate::session::Member;
+
+#[derive(Template)]
+#[template(path = "pages/access_keys.html")]
+pub struct AccessKeysPage<'a> {
+    shell: Shell<'a>,
+    keys: Vec<Row>,
+    usable: usize,
+    known: String,
+    form: &'a CreateFields,
+    errors: FormErrors,
+    /// The form was sent before; inside, the key that it made, where that can be told.
+    already: Option<Option<String>>,
+}
+
+struct Row {
+    name: String,
+    access_key_id: String,
+    permission: &'static str,
+    limited_to: Option<String>,
+    created: Moment,
+    created_by: String,
+    usable: bool,
+    standing: Standing,
+}
+
+enum Standing {
+    Active { until: Option<Moment> },
+    Expired(Moment),
+    Revoked(Moment),
+}
+
+impl Standing {
+    fn word(&self) -> &'static str {
+        match self {
+            Self::Active { .. } => "Active",
+            Self::Expired(_) => "Expired",
+            Self::Revoked(_) => "Revoked",
+        }
+    }
+
+    fn tone(&self) -> &'static str {
+        match self {
+            Self::Active { .. } => "good",
+            Self::Expired(_) | Self::Revoked(_) => "",
+        }
+    }
+
+    fn moment(&self) -> Option<(&'static str, Moment)> {
+        match self {
+            Self::Active { until } => until.map(|moment| ("until", moment)),
+            Self::Expired(moment) | Self::Revoked(moment) => Some(("on", *moment)),
+        }
+    }
+}
+
+impl Row {
+    fn new(key: AccessKey, now: DateTime<Utc>) -> Self {
+        Self {
+            usable: key.is_usable(now),
+            standing: match (key.revoked_at, key.expires_at) {
+                (Some(at), _) => Standing::Revoked(Moment(at)),
+                (None, Some(at)) if at <= now => Standing::Expired(Moment(at)),
+                (None, until) => Standing::Active {
+                    until: until.map(Moment),
+                },
+            },
+            permission: permission_word(key.scope.permission),
+            limited_to: limits(&key.scope),
+            created: Moment(key.created_at),
+            name: key.name,
+            access_key_id: key.access_key_id,
+            created_by: key.created_by,
+        }
+    }
+}
+
+pub fn permission_word(permission: Permission) -> &'static str {
+    match permission {
+        Permission::Full => "Full",
+        Permission::Read => "Read",
+        Permission::Write => "Write",
+        Permission::Unknown => "None",
+    }
+}
+
+/// What a key is limited to beyond its permission, in one line.
+fn limits(scope: &Scope) -> Option<String> {
+    let mut parts = Vec::new();
+    if !scope.buckets.is_empty() {
+        parts.push(format!("buckets {}", scope.buckets.join(", ")));
+    }
+    if !scope.prefixes.is_empty() {
+        parts.push(format!("prefixes {}", scope.prefixes.join(", ")));
+    }
+    if !scope.source_addresses.is_empty() {
+        let addresses = scope.source_addresses.iter().map(ToString::to_string);
+        parts.push(format!("from {}", addresses.collect::<Vec<_>>().join(", ")));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// A short name for the set of all keys that a form's reader knew of; whatever key is added changes it.
+pub fn fingerprint<'k>(keys: impl Iterator<Item = &'k AccessKey>) -> String {
+    let mut ids: Vec<&str> = keys.map(|key| key.access_key_id.as_str()).collect();
+    ids.sort_unstable();
+    let digest = Sha256::digest(ids.join(" "));
+    digest[..12].iter().map(|b| format!("{b:02x}")).collect()
+}
+
+pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Failure> {
+    let mut tx = member.begin(&app).await?;
+    let keys = access_keys::list(&mut tx).await?;
+    tx.commit().await?;
+    let form = CreateFields::default();
+    list(&app, &member, keys, &form, FormErrors::default(), None)
+}
+
+/// The page as an answer to either method.
+pub fn list(
+    app: &App,
+    member: &Member,
+    keys: Vec<AccessKey>,
+    form: &CreateFields,
+    errors: FormErrors,
+    already: Option<Option<String>>,
+) -> Result<Response, Failure> {
+    let now = app.cp.clock().now();
+    page(&AccessKeysPage {
+        shell: Shell::new(&member.session, Here::AccessKeys),
+        known: fingerprint(keys.iter()),
+        usable: keys.iter().filter(|key| key.is_usable(now)).count(),
+        keys: keys.into_iter().map(|key| Row::new(key, now)).collect(),
+        form,
+        errors,
+        already,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::Duration;
+
+    fn key(id: &str) -> AccessKey {
+        AccessKey {
+            access_key_id: id.to_owned(),
+            name: "backup".to_owned(),
+            created_at: DateTime::UNIX_EPOCH,
+            created_by: "a@b.example".to_owned(),
+            expires_at: None,
+            revoked_at: None,
+            scope: Scope::default(),
+        }
+    }
+
+    #[test]
+    fn a_key_ends_at_its_expiry_and_earlier_when_revoked() {
+        let now = DateTime::UNIX_EPOCH + Duration::days(9);
+        let word = |key: AccessKey| Row::new(key, now).standing.word();
+        let expiring = |days| AccessKey {
+            expires_at: Some(DateTime::UNIX_EPOCH + Duration::days(days)),
+            ..key("A")
+        };
+        assert_eq!(word(key("A")), "Active");
+        assert_eq!(word(expiring(10)), "Active");
+        assert_eq!(word(expiring(9)), "Expired");
+        let revoked = AccessKey {
+            revoked_at: Some(now),
+            ..expiring(10)
+        };
+        assert_eq!(word(revoked), "Revoked");
+    }
+
+    #[test]
+    fn the_fingerprint_knows_keys_whatever_their_order_and_state() {
+        let (a, b) = (key("A"), key("B"));
+        let revoked = AccessKey {
+            revoked_at: Some(DateTime::UNIX_EPOCH),
+            ..key("A")
+        };
+        let both = fingerprint([&a, &b].into_iter());
+        assert_eq!(both, fingerprint([&b, &revoked].into_iter()));
+        assert_ne!(both, fingerprint([&a].into_iter()));
+    }
+
+    #[test]
+    fn limits_of_a_scope_are_spelled_out() {
+        assert_eq!(limits(&Scope::default()), None);
+        let scope = Scope {
+            buckets: vec!["a".to_owned(), "b".to_owned()],
+            prefixes: vec!["logs/".to_owned()],
+            ..Scope::default()
+        };
+        assert_eq!(
+            limits(&scope).as_deref(),
+            Some("buckets a, b; prefixes logs/")
+        );
+    }
+}

@@ -1,0 +1,9 @@
+//! The pages through the real router, on a fresh database each. `scripts/with-postgres cargo test -p web` runs them.
+
+mod access;
+mod accounts;
+mod forgery;
+mod headers;
+mod keys;
+mod site;
+mod story;

@@ -1,0 +1,177 @@
+//! The tenant document: all that a node must know of one tenant, whole, at one revision.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::{Revision, SigningKey};
+
+/// Everything a node needs to serve one tenant. It replaces whatever the node had for that tenant, atomically.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TenantDocument {
+    /// 32 lowercase hexadecimal digits.
+    pub tenant_id: String,
+    pub revision: Revision,
+    pub status: TenantStatus,
+    pub limits: Limits,
+    pub access_keys: Vec<AccessKey>,
+    pub buckets: Vec<Bucket>,
+}
+
+/// What a tenant may do at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenantStatus {
+    Active,
+    /// Listing, reading and deleting go on; nothing is added.
+    ReadOnly,
+    /// Every request is refused.
+    Suspended,
+    /// The tenant is gone; the node forgets it and all its access keys.
+    Deleted,
+    #[serde(other)]
+    Unknown,
+}
+
+/// The tenant's limits over all nodes together.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Sustained requests a second, at least 1.
+    pub requests_per_second: u32,
+    /// How many requests may come at once, at least 1.
+    pub burst: u32,
+    /// How many requests may be under way at once; `None` is no limit.
+    #[serde(default)]
+    pub concurrent_requests: Option<u32>,
+    /// Stored bytes, all buckets together; `None` is no limit.
+    #[serde(default)]
+    pub quota_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessKey {
+    /// The public half, as it stands in `Credential=`: 20 upper-case letters and digits.
+    pub access_key_id: String,
+    pub status: AccessKeyStatus,
+    #[serde(default)]
+    pub expires_at: Option<DateTime<Utc>>,
+    #[serde(default)]
+    pub scope: Scope,
+    /// One a day, from eight days back (a presigned URL lives seven) to eight days ahead. Never the secret.
+    pub signing_keys: Vec<SigningKey>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessKeyStatus {
+    Active,
+    Revoked,
+    #[serde(other)]
+    Unknown,
+}
+
+/// What an access key is limited to. The default is everything that the tenant may do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct Scope {
+    /// Names of the tenant's buckets; empty means all of them.
+    #[serde(default)]
+    pub buckets: Vec<String>,
+    /// Object-key prefixes; empty means all.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    #[serde(default)]
+    pub permission: Permission,
+    /// Source addresses that may use the key; empty means all.
+    #[serde(default)]
+    pub source_addresses: Vec<IpAddr>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Permission {
+    /// List and read.
+    Read,
+    /// Write and delete objects, but not read them.
+    Write,
+    /// Everything, buckets included.
+    #[default]
+    Full,
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bucket {
+    /// 32 lowercase hexadecimal digits, never reused.
+    pub id: String,
+    /// The customer's name for it: private to the tenant.
+    pub name: String,
+    pub created_at: DateTime<Utc>,
+    pub status: BucketStatus,
+    pub placement: Placement,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketStatus {
+    Active,
+    /// Being deleted: nothing may be written any more, while the control plane makes sure that it is empty.
+    Deleting,
+    #[serde(other)]
+    Unknown,
+}
+
+/// Where a bucket's objects are: `key` in the tenant's bucket is `prefix + key` in `bucket` on `engine`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Placement {
+    /// Id of an [`Engine`] in the settings.
+    pub engine: String,
+    /// The engine's bucket.
+    pub bucket: String,
+    /// Empty (dedicated), or `t/<tenant-id>/<bucket-id>/` (pooled).
+    pub prefix: String,
+}
+
+/// What concerns every tenant: engines, region, the keys that seal tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    pub revision: Revision,
+    /// The region that customers sign for.
+    pub region: String,
+    pub engines: Vec<Engine>,
+    /// Keys that seal continuation tokens and upload ids: the first seals, every one opens. Base64 of 32 bytes.
+    pub token_keys: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Engine {
+    pub id: String,
+    /// `http://host:port` or `https://host[:port]`; addressed path-style.
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    /// Derived from the engine's secret, as for customers.
+    pub signing_keys: Vec<SigningKey>,
+    pub capabilities: EngineCapabilities,
+}
+
+/// What the control plane found out when it probed the engine. What is not known is not relied on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct EngineCapabilities {
+    /// `a//b`, `/a` and `a\b` are stored as they are, rather than turned into another key.
+    #[serde(default)]
+    pub exact_keys: bool,
+    /// Listings come in the byte order of whole keys, as S3's do, rather than folder by folder.
+    #[serde(default)]
+    pub byte_order: bool,
+    /// `x-amz-checksum-*` headers are verified, stored and returned.
+    #[serde(default)]
+    pub checksums: bool,
+    /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER` bodies are understood.
+    #[serde(default)]
+    pub trailers: bool,
+    /// `If-None-Match: *` and `If-Match` on PUT hold.
+    #[serde(default)]
+    pub conditional_writes: bool,
+}

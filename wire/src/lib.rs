@@ -1,0 +1,23 @@
+//! What the planes say to each other: serde types and nothing else. No I/O, no clock, no policy.
+//!
+//! Rules of evolution: a field is added with `#[serde(default)]`, never renamed; an enum that a node must act on has
+//! an `Unknown` variant that decodes anything newer, and whoever reads `Unknown` denies.
+
+mod document;
+mod message;
+mod node_api;
+mod signing_key;
+
+pub use document::{
+    AccessKey, AccessKeyStatus, Bucket, BucketStatus, Engine, EngineCapabilities, Limits,
+    Permission, Placement, Scope, Settings, TenantDocument, TenantStatus,
+};
+pub use message::{FromNode, PROTOCOL_VERSION, Snapshot, ToNode};
+pub use node_api::{
+    BUCKETS_PATH, BucketCreated, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined,
+    NODE_AUDIENCE, NodeClaims, Problem, STREAM_PATH,
+};
+pub use signing_key::SigningKey;
+
+/// A place in the one serial order of configuration changes. Revision 0 is "nothing yet".
+pub type Revision = i64;
