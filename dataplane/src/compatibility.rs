@@ -48,7 +48,7 @@ pub fn table() -> String {
         String::from("| operation | a read-only account may | remarks |\n| --- | --- | --- |\n");
     for operation in Operation::ALL {
         let may = match operation.effect() {
-            Effect::Read | Effect::Delete => "yes",
+            Effect::List | Effect::Read | Effect::Delete => "yes",
             Effect::Write | Effect::Configure => "no",
         };
         let _ = writeln!(

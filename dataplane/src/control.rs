@@ -15,7 +15,7 @@ use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::{
-    BUCKETS_PATH, BucketCreated, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined, Problem,
+    BUCKETS_PATH, BucketChanged, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined, Problem,
 };
 
 use crate::clock::Clock;
@@ -100,7 +100,7 @@ impl Control {
         }
     }
 
-    pub async fn create_bucket(&self, request: &CreateBucket) -> Result<BucketCreated, S3Error> {
+    pub async fn create_bucket(&self, request: &CreateBucket) -> Result<BucketChanged, S3Error> {
         self.configure(Method::POST, request).await
     }
 

@@ -3,7 +3,9 @@
 
 use std::net::IpAddr;
 
-use wire::{AccessKey, AccessKeyStatus, Bucket, BucketStatus, Permission, Scope, TenantStatus};
+use wire::{
+    AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, Permission, Scope, TenantStatus,
+};
 
 use crate::authenticate::{Identity, authenticate, not_ready};
 use crate::error::{Code, S3Error};
@@ -53,7 +55,7 @@ pub fn pass(node: &Node, request: &S3Request) -> Result<Admitted, S3Error> {
 fn check_tenant(tenant: &Tenant, operation: Operation) -> Result<(), S3Error> {
     match (tenant.document.status, operation.effect()) {
         (TenantStatus::Active, _) => Ok(()),
-        (TenantStatus::ReadOnly, Effect::Read | Effect::Delete) => Ok(()),
+        (TenantStatus::ReadOnly, Effect::List | Effect::Read | Effect::Delete) => Ok(()),
         (TenantStatus::ReadOnly, _) => Err(S3Error::with(
             Code::AccountProblem,
             "This account is read-only for now: listing, reading and deleting work, writing does not.",
@@ -84,14 +86,12 @@ fn check_owner_header(request: &S3Request, tenant: &Tenant) -> Result<(), S3Erro
 fn authorise(key: &AccessKey, operation: Operation, request: &S3Request) -> Result<(), S3Error> {
     let scope = &key.scope;
     check_source(scope, request.peer)?;
-    check_permission(scope.permission, operation.effect())?;
+    check_permission(scope, operation.effect())?;
     // Whoever may say "only if it is still this content" may ask what the content is.
     if request.headers.contains_key("if-match") {
-        check_permission(scope.permission, Effect::Read).or_else(|refusal| {
-            match operation.effect() {
-                Effect::Write | Effect::Delete => Err(refusal),
-                _ => Ok(()),
-            }
+        check_permission(scope, Effect::Read).or_else(|refusal| match operation.effect() {
+            Effect::Write | Effect::Delete => Err(refusal),
+            _ => Ok(()),
         })?;
     }
     let limited = !scope.buckets.is_empty() || !scope.prefixes.is_empty();
@@ -121,20 +121,30 @@ fn denied(message: &'static str) -> S3Error {
 }
 
 fn check_source(scope: &Scope, peer: IpAddr) -> Result<(), S3Error> {
-    if scope.source_addresses.is_empty() || scope.source_addresses.contains(&peer.to_canonical()) {
+    let peer = peer.to_canonical();
+    let networks = &scope.source_addresses;
+    if networks.is_empty() || networks.iter().any(|network| network.contains(&peer)) {
         return Ok(());
     }
     Err(denied("This access key may not be used from this address."))
 }
 
-fn check_permission(permission: Permission, effect: Effect) -> Result<(), S3Error> {
-    let may = match permission {
+fn check_permission(scope: &Scope, effect: Effect) -> Result<(), S3Error> {
+    let permitted = match scope.permission {
         Permission::Full => true,
-        Permission::Read => effect == Effect::Read,
+        Permission::Read => matches!(effect, Effect::List | Effect::Read),
         Permission::Write => matches!(effect, Effect::Write | Effect::Delete),
         Permission::Unknown => false,
     };
-    if may {
+    let action = match effect {
+        Effect::List => Some(Action::List),
+        Effect::Read => Some(Action::Read),
+        Effect::Write => Some(Action::Write),
+        Effect::Delete => Some(Action::Delete),
+        Effect::Configure => None,
+    };
+    let among = |action| scope.actions.contains(&action);
+    if permitted && (scope.actions.is_empty() || action.is_some_and(among)) {
         Ok(())
     } else {
         Err(denied(
@@ -169,7 +179,7 @@ pub fn authorise_copy_source(
     bucket: &str,
     object_key: &str,
 ) -> Result<(), S3Error> {
-    check_permission(key.scope.permission, Effect::Read)?;
+    check_permission(&key.scope, Effect::Read)?;
     check_bucket_scope(&key.scope, bucket)?;
     check_key_scope(&key.scope, object_key)
 }
@@ -217,9 +227,8 @@ pub fn bucket<'a>(tenant: &'a Tenant, name: &str, effect: Effect) -> Result<&'a 
     let missing = || S3Error::new(Code::NoSuchBucket).detail("BucketName", name);
     let bucket = tenant.bucket(name).ok_or_else(missing)?;
     match (bucket.status, effect) {
-        (BucketStatus::Active, _) | (BucketStatus::Deleting, Effect::Read | Effect::Delete) => {
-            Ok(bucket)
-        }
+        (BucketStatus::Active, _)
+        | (BucketStatus::Deleting, Effect::List | Effect::Read | Effect::Delete) => Ok(bucket),
         (BucketStatus::Deleting, _) => Err(Code::OperationAborted.into()),
         (BucketStatus::Unknown, _) => Err(Code::ServiceUnavailable.into()),
     }
@@ -304,6 +313,50 @@ mod tests {
     }
 
     #[test]
+    fn actions_narrow_a_permission() {
+        let with = |permission, actions: &[Action]| {
+            scoped(Scope {
+                permission,
+                actions: actions.to_vec(),
+                ..Scope::default()
+            })
+        };
+        let requests = [
+            ("GET", "/b", Action::List),
+            ("GET", "/b/k", Action::Read),
+            ("PUT", "/b/k", Action::Write),
+            ("DELETE", "/b/k", Action::Delete),
+        ];
+        for (method, uri, action) in requests {
+            let others: Vec<Action> = requests
+                .map(|r| r.2)
+                .into_iter()
+                .filter(|a| *a != action)
+                .collect();
+            assert!(
+                may(&with(Permission::Full, &[action]), method, uri),
+                "{action:?}"
+            );
+            assert!(
+                !may(&with(Permission::Full, &others), method, uri),
+                "{action:?}"
+            );
+            assert!(!may(
+                &with(Permission::Full, &[Action::Unknown]),
+                method,
+                uri
+            ));
+        }
+        assert!(!may(
+            &with(Permission::Read, &[Action::Write]),
+            "PUT",
+            "/b/k"
+        ));
+        assert!(!may(&with(Permission::Full, &[Action::Write]), "PUT", "/b"));
+        assert!(may(&with(Permission::Full, &[]), "PUT", "/b"));
+    }
+
+    #[test]
     fn buckets_and_prefixes_hold() {
         let key = scoped(Scope {
             buckets: vec!["a".into()],
@@ -335,8 +388,10 @@ mod tests {
                 ..Scope::default()
             })
         };
-        assert!(may(&from("127.0.0.1"), "GET", "/b/k"));
-        assert!(!may(&from("10.0.0.1"), "GET", "/b/k"));
+        assert!(may(&from("127.0.0.1/32"), "GET", "/b/k"));
+        assert!(may(&from("127.0.0.0/8"), "GET", "/b/k"));
+        assert!(!may(&from("127.0.0.2/32"), "GET", "/b/k"));
+        assert!(!may(&from("10.0.0.0/8"), "GET", "/b/k"));
     }
 
     #[test]

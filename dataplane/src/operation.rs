@@ -8,7 +8,9 @@ use crate::request::S3Request;
 /// What an operation does to the tenant's data: what a key's permission and a tenant's status are asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
-    /// Lists or reads, objects or buckets.
+    /// Lists, or looks at a bucket.
+    List,
+    /// Reads objects.
     Read,
     /// Adds or replaces.
     Write,
@@ -47,15 +49,15 @@ operations! {
     DeleteBucket Configure;
     DeleteObject Delete;
     DeleteObjects Delete;
-    GetBucketLocation Read;
-    GetBucketVersioning Read;
+    GetBucketLocation List;
+    GetBucketVersioning List;
     GetObject Read;
-    HeadBucket Read;
+    HeadBucket List;
     HeadObject Read;
-    ListBuckets Read;
-    ListMultipartUploads Read;
-    ListObjects Read;
-    ListObjectsV2 Read;
+    ListBuckets List;
+    ListMultipartUploads List;
+    ListObjects List;
+    ListObjectsV2 List;
     ListParts Read;
     PutObject Write;
     UploadPart Write;

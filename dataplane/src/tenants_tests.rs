@@ -59,6 +59,8 @@ pub fn document(n: u32, revision: Revision, keys: Vec<AccessKey>) -> TenantDocum
                 bucket: format!("vt-{}", id(n + 1000)),
                 prefix: String::new(),
             },
+            public_read: false,
+            cors: Vec::new(),
         }],
     }
 }

@@ -1,8 +1,7 @@
 //! The tenant document: all that a node must know of one tenant, whole, at one revision.
 
-use std::net::IpAddr;
-
 use chrono::{DateTime, Utc};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::{Revision, SigningKey};
@@ -82,9 +81,24 @@ pub struct Scope {
     pub prefixes: Vec<String>,
     #[serde(default)]
     pub permission: Permission,
-    /// Source addresses that may use the key; empty means all.
+    /// Narrows what the permission allows; empty means all of it.
     #[serde(default)]
-    pub source_addresses: Vec<IpAddr>,
+    pub actions: Vec<Action>,
+    /// Networks that may use the key, in CIDR notation; empty means all.
+    #[serde(default)]
+    pub source_addresses: Vec<IpNet>,
+}
+
+/// One kind of thing that a key may do to objects. A key that names any makes and removes no buckets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    List,
+    Read,
+    Write,
+    Delete,
+    #[serde(other)]
+    Unknown,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -110,6 +124,31 @@ pub struct Bucket {
     pub created_at: DateTime<Utc>,
     pub status: BucketStatus,
     pub placement: Placement,
+    /// Anybody may list it and read its objects, without a signature. At most one bucket of a name is.
+    #[serde(default)]
+    pub public_read: bool,
+    /// Which web pages' scripts may use it. Empty: none.
+    #[serde(default)]
+    pub cors: Vec<CorsRule>,
+}
+
+/// One rule of a bucket's CORS configuration, as S3 has it.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CORSRule.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub struct CorsRule {
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Each with one `*` at most.
+    pub allowed_origins: Vec<String>,
+    /// Of `GET`, `PUT`, `HEAD`, `POST`, `DELETE`.
+    pub allowed_methods: Vec<String>,
+    /// Each with one `*` at most.
+    #[serde(default)]
+    pub allowed_headers: Vec<String>,
+    #[serde(default)]
+    pub expose_headers: Vec<String>,
+    #[serde(default)]
+    pub max_age_seconds: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -174,4 +213,31 @@ pub struct EngineCapabilities {
     /// `If-None-Match: *` and `If-Match` on PUT hold.
     #[serde(default)]
     pub conditional_writes: bool,
+    /// `?versioning` can be switched on, and then overwritten and deleted objects stay as versions.
+    #[serde(default)]
+    pub versioning: bool,
+    /// Buckets made with object lock keep locked versions from being deleted.
+    #[serde(default)]
+    pub object_lock: bool,
+    /// `?tagging` of objects, and `x-amz-tagging`.
+    #[serde(default)]
+    pub object_tagging: bool,
+    /// `?tagging` of buckets.
+    #[serde(default)]
+    pub bucket_tagging: bool,
+    /// `?lifecycle` is kept and returned.
+    #[serde(default)]
+    pub lifecycle: bool,
+    /// `?encryption` with AES256 is kept and returned.
+    #[serde(default)]
+    pub bucket_encryption: bool,
+    /// `x-amz-server-side-encryption: AES256` is honoured and returned.
+    #[serde(default)]
+    pub sse_s3: bool,
+    /// An object written with a customer's key cannot be read without it.
+    #[serde(default)]
+    pub sse_c: bool,
+    /// `GET ?attributes`.
+    #[serde(default)]
+    pub object_attributes: bool,
 }

@@ -9,13 +9,13 @@ mod node_api;
 mod signing_key;
 
 pub use document::{
-    AccessKey, AccessKeyStatus, Bucket, BucketStatus, Engine, EngineCapabilities, Limits,
-    Permission, Placement, Scope, Settings, TenantDocument, TenantStatus,
+    AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, CorsRule, Engine, EngineCapabilities,
+    Limits, Permission, Placement, Scope, Settings, TenantDocument, TenantStatus,
 };
 pub use message::{FromNode, PROTOCOL_VERSION, Snapshot, ToNode};
 pub use node_api::{
-    BUCKETS_PATH, BucketCreated, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined,
-    NODE_AUDIENCE, NodeClaims, Problem, STREAM_PATH,
+    BUCKETS_PATH, BucketChanged, BucketSetting, CreateBucket, DeleteBucket, JOIN_PATH, Join,
+    Joined, NODE_AUDIENCE, NodeClaims, Problem, STREAM_PATH, SetBucket,
 };
 pub use signing_key::SigningKey;
 

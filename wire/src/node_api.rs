@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Revision;
+use crate::{CorsRule, Revision};
 
 /// `POST`, with a one-time join token: [`Join`] → [`Joined`].
 pub const JOIN_PATH: &str = "/node/v1/join";
 /// `GET`, WebSocket upgrade, with a node token.
 pub const STREAM_PATH: &str = "/node/v1/stream";
-/// `POST` [`CreateBucket`] → [`BucketCreated`]; `DELETE` [`DeleteBucket`] → 204. With a node token.
+/// `POST` [`CreateBucket`] → [`BucketChanged`]; `PATCH` [`SetBucket`] → [`BucketChanged`]; `DELETE` [`DeleteBucket`]
+/// → 204. With a node token.
 pub const BUCKETS_PATH: &str = "/node/v1/buckets";
 /// `aud` of every node token.
 pub const NODE_AUDIENCE: &str = "vaultaire-control-plane";
@@ -47,12 +48,36 @@ pub struct CreateBucket {
     pub name: String,
     /// The client's `x-amz-request-id`, for the log and the audit.
     pub request_id: String,
+    /// Made with S3 Object Lock, which cannot be added later on most engines. Dedicated placement only.
+    #[serde(default)]
+    pub object_lock: bool,
+    #[serde(default)]
+    pub public_read: bool,
 }
 
-/// The bucket exists, and every node that was connected serves it (or the wait of a second was over).
+/// Every node that was connected has applied the change (or the wait of a second was over).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BucketCreated {
+pub struct BucketChanged {
     pub revision: Revision,
+}
+
+/// A setting of a bucket that nodes act upon, changed by a tenant's S3 request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetBucket {
+    pub tenant_id: String,
+    pub access_key_id: String,
+    pub name: String,
+    pub request_id: String,
+    pub setting: BucketSetting,
+}
+
+/// The new value, whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BucketSetting {
+    PublicRead(bool),
+    /// Empty takes the configuration away.
+    Cors(Vec<CorsRule>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,8 +89,8 @@ pub struct DeleteBucket {
 }
 
 /// Problem details (RFC 9457) as every refusal of the control plane bears them. `code` is a stable word; on
-/// `/node/v1/buckets` it is S3's own: `BucketAlreadyOwnedByYou`, `InvalidBucketName`, `BucketNotEmpty`,
-/// `NoSuchBucket`, `TooManyBuckets`, `OperationAborted`.
+/// `/node/v1/buckets` it is S3's own: `BucketAlreadyOwnedByYou`, `BucketAlreadyExists` (another public bucket has this
+/// name), `InvalidBucketName`, `BucketNotEmpty`, `NoSuchBucket`, `TooManyBuckets`, `OperationAborted`, `NotImplemented`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
     #[serde(rename = "type", default = "about_blank")]

@@ -282,7 +282,7 @@ async fn create_access_key(
             buckets: body.buckets,
             prefixes: body.prefixes,
             permission: body.permission,
-            source_addresses: Vec::new(),
+            ..Scope::default()
         },
         expires_at: lifetime.map(|s| cp.clock().now() + chrono::Duration::seconds(s)),
     };

@@ -10,7 +10,7 @@ use axum::{Extension, Json, Router};
 use http::{HeaderMap, StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use wire::{
-    BUCKETS_PATH, BucketCreated, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined,
+    BUCKETS_PATH, BucketChanged, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined,
     NODE_AUDIENCE, NodeClaims, STREAM_PATH,
 };
 
@@ -64,11 +64,11 @@ async fn create_bucket(
     Extension(node): Extension<NodeId>,
     origin: Origin,
     Body(body): Body<CreateBucket>,
-) -> Result<Json<BucketCreated>, Error> {
+) -> Result<Json<BucketChanged>, Error> {
     let tenant = tenant_of(&cp, &body.tenant_id, &body.access_key_id).await?;
     let (actor, origin) = on_behalf(node, body.access_key_id, body.request_id, origin);
     let receipt = buckets::create(&cp, tenant, &body.name, actor, origin).await?;
-    Ok(Json(BucketCreated {
+    Ok(Json(BucketChanged {
         revision: receipt.revision,
     }))
 }

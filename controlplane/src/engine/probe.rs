@@ -95,6 +95,7 @@ impl Scratch<'_> {
             checksums: self.verifies_checksums().await?,
             trailers: self.understands_trailers().await?,
             conditional_writes: self.honours_conditions().await?,
+            ..EngineCapabilities::default()
         })
     }
 

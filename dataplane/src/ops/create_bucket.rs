@@ -25,6 +25,8 @@ pub async fn perform(mut call: Call) -> Answer {
             access_key_id: call.identity.access_key_id.clone(),
             name: name.clone(),
             request_id: call.request.id.clone(),
+            object_lock: false,
+            public_read: false,
         })
         .await?;
     call.node.wait_for(created.revision).await;

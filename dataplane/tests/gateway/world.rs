@@ -62,6 +62,8 @@ fn bucket(tenant: char, n: u8, name: &str, pooled: bool) -> Bucket {
         created_at: now(),
         status: BucketStatus::Active,
         placement,
+        public_read: false,
+        cors: Vec::new(),
     }
 }
 
@@ -113,6 +115,7 @@ pub fn snapshot(endpoint: &str, pooled: bool) -> Snapshot {
             checksums: true,
             trailers: false,
             conditional_writes: true,
+            ..EngineCapabilities::default()
         },
     };
     Snapshot {
