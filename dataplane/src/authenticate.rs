@@ -36,6 +36,7 @@ pub enum PayloadHash {
 
 pub struct Identity {
     pub tenant: Arc<Tenant>,
+    /// Empty for a stranger, who reads a public bucket.
     pub access_key_id: String,
     pub payload: PayloadHash,
     /// Continues the request's signature over its chunks.
@@ -43,6 +44,20 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// Somebody without a signature, in this tenant's public bucket.
+    pub fn stranger(tenant: Arc<Tenant>) -> Self {
+        Identity {
+            tenant,
+            access_key_id: String::new(),
+            payload: PayloadHash::Unsigned,
+            chunks: None,
+        }
+    }
+
+    pub fn is_anonymous(&self) -> bool {
+        self.access_key_id.is_empty()
+    }
+
     /// The key's present document; `None` cannot happen while the tenant is borrowed, and denies.
     pub fn access_key(&self) -> Option<&AccessKey> {
         self.tenant.access_key(&self.access_key_id)
@@ -110,6 +125,20 @@ pub fn authenticate(
         payload,
         chunks,
     })
+}
+
+/// Whether the request does not even claim to be somebody's.
+pub fn is_unsigned(request: &S3Request) -> bool {
+    !request.headers.contains_key("authorization")
+        && ![
+            "X-Amz-Algorithm",
+            "X-Amz-Credential",
+            "X-Amz-Signature",
+            "AWSAccessKeyId",
+            "Signature",
+        ]
+        .iter()
+        .any(|name| request.query.has(name))
 }
 
 pub fn not_ready() -> S3Error {

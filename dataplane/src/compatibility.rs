@@ -10,35 +10,84 @@ fn remark(operation: Operation) -> &'static str {
     use Operation::*;
     match operation {
         CopyObject | UploadPartCopy => {
-            "The source is any bucket of the same tenant that the key may read. `versionId` is refused."
+            "The source is any bucket of the same tenant on the same engine that the key may read, any version of it."
         }
         CreateBucket => {
-            "Names are private to the tenant. Asked again: `409 BucketAlreadyOwnedByYou`. ACLs other than `private` are refused. Needs the control plane."
+            "Names are private to the tenant. Asked again: `409 BucketAlreadyOwnedByYou`. `x-amz-acl`: `private` or `public-read`. `x-amz-bucket-object-lock-enabled`: D, engine. Needs the control plane."
         }
         DeleteBucket => {
-            "`409 BucketNotEmpty` while objects are left; unfinished uploads are aborted. Needs the control plane."
+            "`409 BucketNotEmpty` while objects or versions are left; unfinished uploads are aborted. Needs the control plane."
         }
+        DeleteObject => "With `versionId`; object lock is the engine's.",
         DeleteObjects => {
-            "Up to 1,000 keys, each decided and answered on its own. `VersionId` is refused."
+            "Up to 1,000 keys, each decided and answered on its own, with `VersionId`. Conditions of single keys are refused."
         }
-        GetBucketVersioning => "Always as of a bucket that never was versioned.",
+        GetBucketVersioning
+        | GetBucketTagging
+        | GetBucketLifecycleConfiguration
+        | GetBucketEncryption
+        | GetObjectLockConfiguration => "Where it cannot be configured: as never configured.",
+        DeleteBucketEncryption | PutBucketEncryption => {
+            "D, engine. AES256 alone: no keys of a key service."
+        }
+        DeleteBucketLifecycle | PutBucketLifecycleConfiguration => {
+            "D, engine. Expiration of objects, versions and uploads; transitions are refused: there is one storage class."
+        }
+        DeleteBucketTagging | PutBucketTagging | PutBucketVersioning => "D, engine.",
+        GetObjectLegalHold
+        | GetObjectRetention
+        | PutObjectLegalHold
+        | PutObjectLockConfiguration
+        | PutObjectRetention => {
+            "D, engine. `x-amz-bypass-governance-retention` needs a key with full permission."
+        }
+        GetObjectTagging | PutObjectTagging | DeleteObjectTagging => "Engine.",
+        GetObjectAttributes => "Engine.",
+        DeleteBucketCors | GetBucketCors | PutBucketCors => {
+            "Kept by the control plane and applied by the data plane, whatever the engine."
+        }
+        OptionsObject => {
+            "Answered by the data plane from the CORS rules of a bucket of that name; without a rule that fits, `403`."
+        }
+        GetBucketAcl | GetObjectAcl => {
+            "The owner has `FULL_CONTROL`; everybody `READ` where the bucket is public."
+        }
+        PutBucketAcl => {
+            "`private` or `public-read`, canned or as a document. A public bucket's name is shared with all tenants: one that another has published is refused. Needs the control plane."
+        }
+        PutObjectAcl => {
+            "What the bucket's list says already; anything else `400 AccessControlListNotSupported`."
+        }
+        GetBucketAccelerateConfiguration
+        | GetBucketLogging
+        | GetBucketNotificationConfiguration
+        | GetBucketOwnershipControls
+        | GetBucketPolicy
+        | GetBucketPolicyStatus
+        | GetBucketReplication
+        | GetBucketRequestPayment
+        | GetBucketWebsite
+        | GetPublicAccessBlock => "Answered as for a bucket where it never was configured.",
         GetObject | HeadObject => {
-            "Ranges, conditions, `partNumber`, `response-*` overrides, `x-amz-checksum-mode`. `versionId` is refused."
+            "Ranges, conditions, `partNumber`, `versionId`, `response-*` overrides, `x-amz-checksum-mode`, SSE-C. Of public buckets also without a signature."
         }
         ListBuckets => {
             "`prefix`, `max-buckets`, `continuation-token`. A scoped key sees its own buckets."
         }
         ListMultipartUploads | ListParts => "Upload ids are sealed for their bucket and key.",
         ListObjects | ListObjectsV2 => {
-            "`encoding-type=url`, delimiters, `fetch-owner`. Tokens are sealed for their bucket. In S3's order, whatever the engine's is."
+            "`encoding-type=url`, delimiters, `fetch-owner`. Tokens are sealed for their bucket. In S3's order, whatever the engine's is. Of public buckets also without a signature."
+        }
+        ListObjectVersions => {
+            "Version ids are sealed for their bucket and key. Without versioning every object is its version `null`. Over SeaweedFS a bucket with versioning is listed as the engine does it: exact up to 1,000 versions under a prefix."
         }
         PutObject => {
-            "Up to 5 GiB. Signed, unsigned and `aws-chunked` bodies, trailers, `Content-MD5`, CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256; all verified. `If-Match`, `If-None-Match` where the engine can."
+            "Up to 5 GiB. Signed, unsigned and `aws-chunked` bodies, trailers, `Content-MD5`, CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256; all verified. Engine: `If-Match`, `If-None-Match`, `x-amz-tagging`, `x-amz-server-side-encryption: AES256`, SSE-C; D, engine: object lock."
         }
         UploadPart | CompleteMultipartUpload | CreateMultipartUpload => {
             "As PutObject; checksums are handed on where the engine takes them."
         }
-        AbortMultipartUpload | DeleteObject | GetBucketLocation | HeadBucket => "",
+        AbortMultipartUpload | GetBucketLocation | HeadBucket => "",
     }
 }
 

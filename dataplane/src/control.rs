@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use wire::{
     BUCKETS_PATH, BucketChanged, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined, Problem,
+    SetBucket,
 };
 
 use crate::clock::Clock;
@@ -104,6 +105,10 @@ impl Control {
         self.configure(Method::POST, request).await
     }
 
+    pub async fn set_bucket(&self, request: &SetBucket) -> Result<BucketChanged, S3Error> {
+        self.configure(Method::PATCH, request).await
+    }
+
     pub async fn delete_bucket(&self, request: &DeleteBucket) -> Result<(), S3Error> {
         self.configure::<serde::de::IgnoredAny>(Method::DELETE, request)
             .await
@@ -118,7 +123,7 @@ impl Control {
         let unavailable = || {
             S3Error::with(
                 Code::ServiceUnavailable,
-                "Buckets cannot be made or removed right now; objects are served.",
+                "Buckets cannot be made, changed or removed right now; objects are served.",
             )
             .retry_after(5)
         };
@@ -131,7 +136,8 @@ impl Control {
             .await
             .map_err(|failure| match failure {
                 Failure::Refused(problem) => match Code::from_name(&problem.code) {
-                    Some(code) => code.into(),
+                    Some(code) if problem.detail.is_empty() => code.into(),
+                    Some(code) => S3Error::with(code, problem.detail),
                     None => {
                         tracing::warn!(
                             status = problem.status,

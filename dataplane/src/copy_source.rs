@@ -8,9 +8,10 @@ use crate::request::{MAX_KEY_BYTES, decode};
 pub struct CopySource {
     pub bucket: String,
     pub key: String,
+    pub version_id: Option<String>,
 }
 
-/// `[/]bucket/key`, percent-encoded. A version cannot be asked for yet.
+/// `[/]bucket/key[?versionId=id]`, percent-encoded.
 pub fn parse(value: &str) -> Result<CopySource, S3Error> {
     let invalid = || {
         S3Error::with(
@@ -19,12 +20,13 @@ pub fn parse(value: &str) -> Result<CopySource, S3Error> {
         )
     };
     let (path, query) = value.split_once('?').unwrap_or((value, ""));
-    if !query.is_empty() {
-        return Err(S3Error::with(
-            Code::NotImplemented,
-            "Copying a version is not implemented.",
-        ));
-    }
+    let version_id = match query.split_once('=') {
+        None if query.is_empty() => None,
+        Some(("versionId", id)) if !id.is_empty() && !id.contains('&') => {
+            Some(decode(id).map_err(|_| invalid())?)
+        }
+        _ => return Err(invalid()),
+    };
     let path = decode(path).map_err(|_| invalid())?;
     let (bucket, key) = path
         .strip_prefix('/')
@@ -40,6 +42,7 @@ pub fn parse(value: &str) -> Result<CopySource, S3Error> {
     Ok(CopySource {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
+        version_id,
     })
 }
 
@@ -52,11 +55,17 @@ mod tests {
         let source = CopySource {
             bucket: "b".into(),
             key: "a b/c%".into(),
+            version_id: None,
         };
         assert_eq!(parse("/b/a%20b/c%25").unwrap(), source);
         assert_eq!(parse("b/a%20b/c%25").unwrap(), source);
         assert_eq!(parse("/b//x").unwrap().key, "/x");
         assert_eq!(parse("b/a+b").unwrap().key, "a+b");
+        let version = parse("b/a?versionId=x%3D").unwrap();
+        assert_eq!(
+            (version.key.as_str(), version.version_id.as_deref()),
+            ("a", Some("x="))
+        );
     }
 
     #[test]
@@ -68,9 +77,17 @@ mod tests {
                 "{value}"
             );
         }
-        assert_eq!(
-            parse("/b/k?versionId=1").unwrap_err().code,
-            Code::NotImplemented
-        );
+        for value in [
+            "/b/k?versionId=",
+            "/b/k?versionId",
+            "/b/k?x=1",
+            "/b/k?versionId=1&x=2",
+        ] {
+            assert_eq!(
+                parse(value).unwrap_err().code,
+                Code::InvalidArgument,
+                "{value}"
+            );
+        }
     }
 }

@@ -38,10 +38,12 @@ macro_rules! codes {
 codes! {
     AccessControlListNotSupported 400 "The bucket does not allow ACLs.";
     AccessDenied 403 "Access Denied";
+    AccessForbidden 403 "CORSResponse: This CORS request is not allowed. This is usually because the evaluation of Origin, request method / Access-Control-Request-Method or Access-Control-Request-Headers are not whitelisted by the resource's CORS spec.";
     AccountProblem 403 "There is a problem with your account that prevents the operation from completing successfully.";
     AuthorizationHeaderMalformed 400 "The authorization header that you provided is not valid.";
     AuthorizationQueryParametersError 400 "The authorization query parameters that you provided are not valid.";
     BadDigest 400 "The Content-MD5 or checksum value that you specified did not match what the server received.";
+    BadRequest 400 "Bad Request";
     BucketAlreadyExists 409 "The requested bucket name is not available.";
     BucketAlreadyOwnedByYou 409 "Your previous request to create the named bucket succeeded and you already own it.";
     BucketNotEmpty 409 "The bucket that you tried to delete is not empty.";
@@ -54,12 +56,15 @@ codes! {
     InvalidAccessKeyId 403 "The access key ID that you provided does not exist in our records.";
     InvalidArgument 400 "Invalid Argument";
     InvalidBucketName 400 "The specified bucket is not valid.";
+    InvalidBucketState 409 "The request is not valid for the current state of the bucket.";
     InvalidDigest 400 "The Content-MD5 or checksum value that you specified is not valid.";
+    InvalidEncryptionAlgorithmError 400 "The encryption request that you specified is not valid. The valid value is AES256.";
     InvalidPart 400 "One or more of the specified parts could not be found. The part might not have been uploaded, or the specified entity tag might not have matched the part's entity tag.";
     InvalidPartOrder 400 "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
     InvalidRange 416 "The requested range is not satisfiable";
     InvalidRequest 400 "Invalid Request";
     InvalidStorageClass 400 "The storage class that you specified is not valid.";
+    InvalidTag 400 "The tag provided was not a valid tag. This error can occur if the tag did not pass input validation.";
     InvalidToken 400 "The provided token is malformed or otherwise not valid.";
     InvalidURI 400 "The specified URI couldn't be parsed.";
     KeyTooLongError 400 "Your key is too long.";
@@ -71,16 +76,26 @@ codes! {
     MissingContentLength 411 "You must provide the Content-Length HTTP header.";
     MissingSecurityHeader 400 "Your request is missing a required header.";
     NoSuchBucket 404 "The specified bucket does not exist.";
+    NoSuchBucketPolicy 404 "The bucket policy does not exist";
+    NoSuchCORSConfiguration 404 "The CORS configuration does not exist";
     NoSuchKey 404 "The specified key does not exist.";
+    NoSuchLifecycleConfiguration 404 "The lifecycle configuration does not exist";
+    NoSuchObjectLockConfiguration 404 "The specified object does not have an ObjectLock configuration";
+    NoSuchPublicAccessBlockConfiguration 404 "The public access block configuration was not found";
+    NoSuchTagSet 404 "The TagSet does not exist";
     NoSuchUpload 404 "The specified multipart upload does not exist. The upload ID might not be valid, or the multipart upload might have been aborted or completed.";
     NoSuchVersion 404 "The version ID specified in the request does not match an existing version.";
+    NoSuchWebsiteConfiguration 404 "The specified bucket does not have a website configuration";
     NotImplemented 501 "A header or operation that you provided implies functionality that is not implemented.";
     NotModified 304 "Not Modified";
+    ObjectLockConfigurationNotFoundError 404 "Object Lock configuration does not exist for this bucket";
     OperationAborted 409 "A conflicting conditional operation is currently in progress against this resource. Try again.";
     PreconditionFailed 412 "At least one of the preconditions that you specified did not hold.";
+    ReplicationConfigurationNotFoundError 404 "The replication configuration was not found";
     RequestHeaderSectionTooLarge 400 "Your request header section exceeds the maximum allowed size.";
     RequestTimeout 400 "Your socket connection to the server was not read from or written to within the timeout period.";
     RequestTimeTooSkewed 403 "The difference between the request time and the server's time is too large.";
+    ServerSideEncryptionConfigurationNotFoundError 404 "The server side encryption configuration was not found";
     ServiceUnavailable 503 "Service is unable to handle request. Try again.";
     SignatureDoesNotMatch 403 "The request signature that the server calculated does not match the signature that you provided. Check your secret access key and signing method.";
     SlowDown 503 "Please reduce your request rate.";
@@ -97,6 +112,15 @@ pub struct S3Error {
     pub details: Vec<(&'static str, String)>,
     /// Seconds, as the `Retry-After` header.
     pub retry_after: Option<u64>,
+    /// What the engine said of the version that was asked for, unsealed: it leaves only as a detail.
+    pub version: Option<EngineVersion>,
+}
+
+/// The version that an engine's refusal is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EngineVersion {
+    pub id: Option<String>,
+    pub is_delete_marker: bool,
 }
 
 impl S3Error {
@@ -106,6 +130,7 @@ impl S3Error {
             message: Cow::Borrowed(code.message()),
             details: Vec::new(),
             retry_after: None,
+            version: None,
         }
     }
 

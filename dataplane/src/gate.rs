@@ -2,24 +2,25 @@
 //! whether they may, and whether they may now.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use wire::{
     AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, Permission, Scope, TenantStatus,
 };
 
-use crate::authenticate::{Identity, authenticate, not_ready};
+use crate::authenticate::{Identity, authenticate, is_unsigned, not_ready};
 use crate::error::{Code, S3Error};
 use crate::limits::{Over, UnderWay};
 use crate::node::Node;
 use crate::operation::{Effect, Operation, classify};
 use crate::request::S3Request;
-use crate::tenants::{Shared, Tenant};
+use crate::tenants::{Shared, Tenant, Tenants};
 
 /// A request that may go on.
 pub struct Admitted {
     pub operation: Operation,
     pub identity: Identity,
-    pub shared: std::sync::Arc<Shared>,
+    pub shared: Arc<Shared>,
     pub under_way: UnderWay,
 }
 
@@ -31,6 +32,11 @@ pub fn pass(node: &Node, request: &S3Request) -> Result<Admitted, S3Error> {
         .shared()
         .filter(|_| node.tenants.is_ready())
         .ok_or_else(not_ready)?;
+    if is_unsigned(request)
+        && let Some(tenant) = public_owner(&node.tenants, operation, request)?
+    {
+        return pass_stranger(tenant, operation, request, shared);
+    }
     let now = node.clock.now();
     let identity = authenticate(request, &node.tenants, &shared, now).map_err(|error| {
         // What says nothing about the caller is not held against them.
@@ -47,6 +53,47 @@ pub fn pass(node: &Node, request: &S3Request) -> Result<Admitted, S3Error> {
     Ok(Admitted {
         operation,
         identity,
+        shared,
+        under_way,
+    })
+}
+
+/// Whose public bucket a request without a signature may read; `None` where one is needed.
+fn public_owner(
+    tenants: &Tenants,
+    operation: Operation,
+    request: &S3Request,
+) -> Result<Option<Arc<Tenant>>, S3Error> {
+    use Operation::{GetObject, HeadBucket, HeadObject, ListObjects, ListObjectsV2};
+    let open = [
+        GetObject,
+        HeadObject,
+        HeadBucket,
+        ListObjects,
+        ListObjectsV2,
+    ];
+    if !open.contains(&operation) || request.query.single("versionId")?.is_some() {
+        return Ok(None);
+    }
+    Ok(request
+        .bucket
+        .as_deref()
+        .and_then(|name| tenants.public_owner(name)))
+}
+
+/// A stranger is limited as the bucket's owner is, and by the same limiter.
+fn pass_stranger(
+    tenant: Arc<Tenant>,
+    operation: Operation,
+    request: &S3Request,
+    shared: Arc<Shared>,
+) -> Result<Admitted, S3Error> {
+    check_tenant(&tenant, operation)?;
+    check_owner_header(request, &tenant)?;
+    let under_way = tenant.limiter.admit().map_err(slow_down)?;
+    Ok(Admitted {
+        operation,
+        identity: Identity::stranger(tenant),
         shared,
         under_way,
     })
@@ -184,11 +231,21 @@ pub fn authorise_copy_source(
     check_key_scope(&key.scope, object_key)
 }
 
+/// Who may set a retention in GOVERNANCE mode aside: a key that is limited in nothing but where it reaches.
+pub fn authorise_bypass(key: &AccessKey) -> Result<(), S3Error> {
+    if key.scope.permission == Permission::Full && key.scope.actions.is_empty() {
+        return Ok(());
+    }
+    Err(denied(
+        "This access key's permission does not allow it to set a retention aside.",
+    ))
+}
+
 /// What a write was admitted under, to be asked again when its last byte goes out and when it is answered: a body may
 /// take hours, and in the meantime the key may be revoked, the account suspended, the bucket deleted.
 #[derive(Clone)]
 pub struct Standing {
-    pub node: std::sync::Arc<Node>,
+    pub node: Arc<Node>,
     pub tenant_id: String,
     pub access_key_id: String,
     pub bucket_id: String,

@@ -4,6 +4,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::error::{Code, S3Error};
+use crate::operation::Operation;
 use crate::request::S3Request;
 
 /// S3's bound on user metadata, in bytes of names and values.
@@ -12,7 +13,7 @@ const MAX_METADATA_BYTES: usize = 2048;
 
 /// Handled elsewhere, or of no consequence here.
 const UNDERSTOOD: &[&str] = &[
-    "x-amz-acl",
+    "x-amz-bypass-governance-retention",
     "x-amz-checksum-algorithm",
     "x-amz-checksum-mode",
     "x-amz-checksum-type",
@@ -26,17 +27,40 @@ const UNDERSTOOD: &[&str] = &[
     "x-amz-date",
     "x-amz-decoded-content-length",
     "x-amz-expected-bucket-owner",
+    "x-amz-max-parts",
     "x-amz-metadata-directive",
     "x-amz-mp-object-size",
-    "x-amz-object-ownership",
+    "x-amz-object-attributes",
     "x-amz-optional-object-attributes",
+    "x-amz-part-number-marker",
     "x-amz-request-payer",
     "x-amz-sdk-checksum-algorithm",
     "x-amz-source-expected-bucket-owner",
-    "x-amz-storage-class",
     "x-amz-te",
     "x-amz-trailer",
     "x-amz-user-agent",
+];
+
+/// What is asked of an object that is being made, beyond what [`OBJECT`] says of it.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html>
+pub const TAGGING: &str = "x-amz-tagging";
+pub const OBJECT_LOCK: &[&str] = &[
+    "x-amz-object-lock-legal-hold",
+    "x-amz-object-lock-mode",
+    "x-amz-object-lock-retain-until-date",
+];
+pub const SSE: &str = "x-amz-server-side-encryption";
+/// The customer's own key, for this object.
+/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/ServerSideEncryptionCustomerKeys.html>
+pub const SSE_C: &[&str] = &[
+    "x-amz-server-side-encryption-customer-algorithm",
+    "x-amz-server-side-encryption-customer-key",
+    "x-amz-server-side-encryption-customer-key-md5",
+];
+pub const SSE_C_SOURCE: &[&str] = &[
+    "x-amz-copy-source-server-side-encryption-customer-algorithm",
+    "x-amz-copy-source-server-side-encryption-customer-key",
+    "x-amz-copy-source-server-side-encryption-customer-key-md5",
 ];
 
 /// What describes an object, and travels with it.
@@ -49,18 +73,18 @@ const OBJECT: &[&str] = &[
 ];
 
 /// Refuses what would be promised in vain. Pure: it looks at nothing but the head.
-pub fn check(request: &S3Request) -> Result<(), S3Error> {
+pub fn check(request: &S3Request, operation: Operation) -> Result<(), S3Error> {
     let mut metadata = 0;
     for (name, value) in &request.headers {
         let name = name.as_str();
         if let Some(key) = name.strip_prefix("x-amz-meta-") {
             metadata += key.len() + value.len();
         } else if name.starts_with("x-amz-") {
-            check_one(name, value.to_str().unwrap_or_default())?;
+            check_one(name, value.to_str().unwrap_or_default(), operation)?;
         }
     }
     for (name, value) in request.query.pairs() {
-        check_hoisted(&name.to_ascii_lowercase(), value)?;
+        check_hoisted(&name.to_ascii_lowercase(), value, operation)?;
     }
     if metadata > MAX_METADATA_BYTES {
         return Err(S3Error::new(Code::MetadataTooLarge)
@@ -70,8 +94,44 @@ pub fn check(request: &S3Request) -> Result<(), S3Error> {
     Ok(())
 }
 
-/// Some presigners put headers into the query. They are not read there: one that would matter is refused.
-fn check_hoisted(name: &str, value: &str) -> Result<(), S3Error> {
+/// Some presigners put headers into the query. Those that describe the object count as headers, since the signature is
+/// over them too. Called once the signature is checked.
+pub fn take_from_query(request: &mut S3Request) -> Result<(), S3Error> {
+    for (name, value) in request.query.pairs() {
+        let name = name.to_ascii_lowercase();
+        if !is_taken_from_query(&name) {
+            continue;
+        }
+        let invalid = || S3Error::new(Code::InvalidArgument).detail("ArgumentName", &name);
+        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| invalid())?;
+        let value = HeaderValue::from_bytes(value.as_bytes()).map_err(|_| invalid())?;
+        if request.headers.insert(name.clone(), value).is_some() {
+            return Err(S3Error::with(
+                Code::InvalidArgument,
+                format!("{name} was sent in the query and as a header."),
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn is_taken_from_query(name: &str) -> bool {
+    let list = [
+        TAGGING,
+        SSE,
+        "x-amz-acl",
+        "x-amz-storage-class",
+        "x-amz-tagging-directive",
+        "x-amz-metadata-directive",
+    ];
+    name.starts_with("x-amz-meta-")
+        || list.contains(&name)
+        || OBJECT_LOCK.contains(&name)
+        || SSE_C.contains(&name)
+}
+
+/// What else stands in the query is not read there: one that would matter is refused.
+fn check_hoisted(name: &str, value: &str, operation: Operation) -> Result<(), S3Error> {
     const SIGNATURE: &[&str] = &[
         "algorithm",
         "credential",
@@ -83,26 +143,66 @@ fn check_hoisted(name: &str, value: &str) -> Result<(), S3Error> {
     match name.strip_prefix("x-amz-") {
         None => Ok(()),
         Some(rest) if SIGNATURE.contains(&rest) => Ok(()),
-        Some(rest) if rest.starts_with("meta-") => {
+        Some(_) if is_taken_from_query(name) => Ok(()),
+        Some(rest)
+            if rest.starts_with("copy-source")
+                || rest.ends_with("expected-bucket-owner")
+                || rest.starts_with("bypass") =>
+        {
             Err(S3Error::new(Code::NotImplemented).detail("Parameter", name))
         }
-        Some(_) => check_one(name, value),
+        Some(_) => check_one(name, value, operation),
     }
 }
 
-fn check_one(name: &str, value: &str) -> Result<(), S3Error> {
+fn check_one(name: &str, value: &str, operation: Operation) -> Result<(), S3Error> {
+    use Operation::*;
     let value = value.trim();
-    let owner_enforced = ["private", "bucket-owner-full-control"];
+    let makes_object = matches!(operation, PutObject | CopyObject | CreateMultipartUpload);
+    let copies = matches!(operation, CopyObject | UploadPartCopy);
+    let uses_customer_key = makes_object
+        || matches!(
+            operation,
+            CompleteMultipartUpload
+                | GetObject
+                | GetObjectAttributes
+                | HeadObject
+                | UploadPart
+                | UploadPartCopy
+        );
+    let allowed = |may: bool| match may {
+        true => Ok(()),
+        false => Err(S3Error::new(Code::NotImplemented).detail("Header", name)),
+    };
     match name {
-        "x-amz-acl" if !owner_enforced.contains(&value) => {
-            Err(Code::AccessControlListNotSupported.into())
-        }
-        "x-amz-object-ownership" if value != "BucketOwnerEnforced" => {
-            Err(Code::AccessControlListNotSupported.into())
-        }
-        "x-amz-storage-class" if value != "STANDARD" => Err(Code::InvalidStorageClass.into()),
+        "x-amz-acl" => match value {
+            "private" | "bucket-owner-full-control" => Ok(()),
+            // A bucket may be public; an object is as its bucket is, which only the operation knows.
+            "public-read"
+                if makes_object
+                    || matches!(operation, CreateBucket | PutBucketAcl | PutObjectAcl) =>
+            {
+                Ok(())
+            }
+            _ => Err(Code::AccessControlListNotSupported.into()),
+        },
+        "x-amz-object-ownership" if value == "BucketOwnerEnforced" => Ok(()),
+        "x-amz-object-ownership" => Err(Code::AccessControlListNotSupported.into()),
+        "x-amz-storage-class" if value == "STANDARD" => Ok(()),
+        "x-amz-storage-class" => Err(Code::InvalidStorageClass.into()),
         "x-amz-security-token" => Err(Code::InvalidToken.into()),
-        "x-amz-bucket-object-lock-enabled" if value.eq_ignore_ascii_case("false") => Ok(()),
+        "x-amz-bucket-object-lock-enabled" => {
+            allowed(operation == CreateBucket || value.eq_ignore_ascii_case("false"))
+        }
+        TAGGING => allowed(makes_object),
+        "x-amz-tagging-directive" => allowed(operation == CopyObject),
+        SSE if makes_object && value != "AES256" && !value.starts_with("aws:") => {
+            Err(Code::InvalidEncryptionAlgorithmError.into())
+        }
+        SSE => allowed(makes_object && value == "AES256"),
+        _ if OBJECT_LOCK.contains(&name) => allowed(makes_object),
+        _ if SSE_C.contains(&name) => allowed(uses_customer_key),
+        _ if SSE_C_SOURCE.contains(&name) => allowed(copies),
         _ if name.starts_with("x-amz-grant-") => Err(Code::AccessControlListNotSupported.into()),
         _ if UNDERSTOOD.contains(&name) || name.starts_with("x-amz-checksum-") => Ok(()),
         _ => Err(S3Error::new(Code::NotImplemented).detail("Header", name)),
@@ -192,7 +292,13 @@ pub fn answer_about_object(from: &HeaderMap, to: &mut HeaderMap) {
         "last-modified",
         "x-amz-checksum-type",
         "x-amz-missing-meta",
+        "x-amz-delete-marker",
+        "x-amz-expiration",
         "x-amz-mp-parts-count",
+        "x-amz-object-lock-legal-hold",
+        "x-amz-object-lock-mode",
+        "x-amz-object-lock-retain-until-date",
+        "x-amz-tagging-count",
     ];
     for (name, value) in from {
         let text = name.as_str();
@@ -206,6 +312,23 @@ pub fn answer_about_object(from: &HeaderMap, to: &mut HeaderMap) {
     if let (false, Ok(value)) = (encodings.is_empty(), HeaderValue::from_str(&encodings)) {
         to.insert(http::header::CONTENT_ENCODING, value);
     }
+    answer_about_encryption(from, to);
+}
+
+/// How the object was encrypted, as far as the customer asked for it; never with which key of the engine's.
+pub fn answer_about_encryption(from: &HeaderMap, to: &mut HeaderMap) {
+    for name in [
+        SSE,
+        "x-amz-server-side-encryption-customer-algorithm",
+        "x-amz-server-side-encryption-customer-key-md5",
+    ] {
+        match from.get(name) {
+            Some(value) if name != SSE || value == "AES256" => {
+                to.insert(HeaderName::from_static(name), value.clone());
+            }
+            _ => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -214,9 +337,12 @@ mod tests {
     use crate::request::tests::request;
 
     fn code(name: &str, value: &str) -> Option<Code> {
-        check(&request("PUT", "/b/k", &[(name, value)]).unwrap())
-            .err()
-            .map(|error| error.code)
+        check(
+            &request("PUT", "/b/k", &[(name, value)]).unwrap(),
+            Operation::PutObject,
+        )
+        .err()
+        .map(|error| error.code)
     }
 
     #[test]
@@ -224,9 +350,10 @@ mod tests {
         for (name, value, expected) in [
             (
                 "x-amz-acl",
-                "public-read",
+                "public-read-write",
                 Some(Code::AccessControlListNotSupported),
             ),
+            ("x-amz-acl", "public-read", None),
             ("x-amz-acl", "private", None),
             (
                 "x-amz-grant-read",
@@ -238,17 +365,24 @@ mod tests {
                 "/",
                 Some(Code::NotImplemented),
             ),
+            ("x-amz-server-side-encryption", "AES256", None),
             (
                 "x-amz-server-side-encryption",
-                "AES256",
+                "aws:kms",
                 Some(Code::NotImplemented),
             ),
-            ("x-amz-tagging", "a=b", Some(Code::NotImplemented)),
             (
-                "x-amz-object-lock-mode",
-                "GOVERNANCE",
+                "x-amz-server-side-encryption",
+                "rot13",
+                Some(Code::InvalidEncryptionAlgorithmError),
+            ),
+            ("x-amz-tagging", "a=b", None),
+            (
+                "x-amz-tagging-directive",
+                "COPY",
                 Some(Code::NotImplemented),
             ),
+            ("x-amz-object-lock-mode", "GOVERNANCE", None),
             (
                 "x-amz-storage-class",
                 "GLACIER",
@@ -267,24 +401,44 @@ mod tests {
     #[test]
     fn headers_hoisted_into_the_query_are_no_way_round() {
         let code = |query: &str| {
-            check(&request("PUT", &format!("/b/k?{query}"), &[]).unwrap())
+            let mut request = request("PUT", &format!("/b/k?{query}"), &[]).unwrap();
+            take_from_query(&mut request)
+                .and_then(|()| check(&request, Operation::PutObject))
                 .err()
                 .map(|error| error.code)
         };
         assert_eq!(
-            code("X-Amz-Acl=public-read"),
+            code("X-Amz-Acl=public-read-write"),
             Some(Code::AccessControlListNotSupported)
         );
         assert_eq!(code("X-Amz-Security-Token=t"), Some(Code::InvalidToken));
-        assert_eq!(code("x-amz-meta-a=1"), Some(Code::NotImplemented));
+        for query in [
+            "x-amz-server-side-encryption=aws:kms",
+            "X-Amz-Copy-Source=/b/k",
+            "X-Amz-Expected-Bucket-Owner=me",
+            "x-amz-bypass-governance-retention=true",
+        ] {
+            assert_eq!(code(query), Some(Code::NotImplemented), "{query}");
+        }
         assert_eq!(
-            code("x-amz-server-side-encryption=AES256"),
-            Some(Code::NotImplemented)
+            code(&format!("x-amz-meta-a={}", "v".repeat(2048))),
+            Some(Code::MetadataTooLarge)
         );
         assert_eq!(
             code("X-Amz-Expires=60&X-Amz-Signature=x&x-id=PutObject"),
             None
         );
+    }
+
+    #[test]
+    fn what_describes_the_object_may_stand_in_the_query() {
+        let mut both = request("PUT", "/b/k?X-Amz-Tagging=a%3Db", &[]).unwrap();
+        take_from_query(&mut both).unwrap();
+        assert_eq!(both.headers["x-amz-tagging"], "a=b");
+        let headers = [("x-amz-tagging", "c=d")];
+        let mut both = request("PUT", "/b/k?x-amz-tagging=a%3Db", &headers).unwrap();
+        let refused = take_from_query(&mut both).unwrap_err();
+        assert_eq!(refused.code, Code::InvalidArgument);
     }
 
     #[test]

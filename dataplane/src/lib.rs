@@ -11,6 +11,7 @@ mod compatibility;
 mod connections;
 mod control;
 mod copy_source;
+mod cors;
 mod error;
 mod gate;
 mod headers;

@@ -3,7 +3,7 @@
 
 use crate::error::{Code, S3Error};
 use crate::place::Place;
-use crate::xml::Element;
+use crate::xml::{Element, XmlWriter};
 
 /// How keys are written in the answer: as they are, or percent-encoded because the client asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,16 +93,11 @@ pub struct Object {
     pub checksum_type: Option<String>,
 }
 
-pub fn read_objects(place: Place<'_>, answer: &Element) -> Result<Page, S3Error> {
-    let keys = KeyReader::new(place, answer);
-    let mut page = Page {
-        is_truncated: answer.value("IsTruncated") == Some("true"),
-        ..Page::default()
-    };
-    for entry in answer.all("Contents") {
+impl Object {
+    pub fn read(key: String, entry: &Element) -> Object {
         let text = |name: &str| entry.value(name).unwrap_or("").to_owned();
-        page.objects.push(Object {
-            key: keys.key(entry.value("Key").unwrap_or(""))?,
+        Object {
+            key,
             last_modified: text("LastModified"),
             etag: text("ETag"),
             size: text("Size"),
@@ -112,7 +107,32 @@ pub fn read_objects(place: Place<'_>, answer: &Element) -> Result<Page, S3Error>
                 .map(|e| e.text.clone())
                 .collect(),
             checksum_type: entry.value("ChecksumType").map(str::to_owned),
-        });
+        }
+    }
+
+    /// What listings say of the content, in S3's order.
+    pub fn write_content(&self, out: &mut XmlWriter) {
+        out.text("ETag", &self.etag);
+        for algorithm in &self.checksum_algorithms {
+            out.text("ChecksumAlgorithm", algorithm);
+        }
+        if let Some(kind) = &self.checksum_type {
+            out.text("ChecksumType", kind);
+        }
+        out.text("Size", &self.size);
+        out.text("StorageClass", &self.storage_class);
+    }
+}
+
+pub fn read_objects(place: Place<'_>, answer: &Element) -> Result<Page, S3Error> {
+    let keys = KeyReader::new(place, answer);
+    let mut page = Page {
+        is_truncated: answer.value("IsTruncated") == Some("true"),
+        ..Page::default()
+    };
+    for entry in answer.all("Contents") {
+        let key = keys.key(entry.value("Key").unwrap_or(""))?;
+        page.objects.push(Object::read(key, entry));
     }
     page.common_prefixes = common_prefixes(&keys, answer)?;
     if page.is_truncated {

@@ -47,21 +47,83 @@ operations! {
     CreateBucket Configure;
     CreateMultipartUpload Write;
     DeleteBucket Configure;
+    DeleteBucketCors Configure;
+    DeleteBucketEncryption Configure;
+    DeleteBucketLifecycle Configure;
+    DeleteBucketTagging Configure;
     DeleteObject Delete;
+    DeleteObjectTagging Write;
     DeleteObjects Delete;
+    GetBucketAccelerateConfiguration List;
+    GetBucketAcl List;
+    GetBucketCors List;
+    GetBucketEncryption List;
+    GetBucketLifecycleConfiguration List;
     GetBucketLocation List;
+    GetBucketLogging List;
+    GetBucketNotificationConfiguration List;
+    GetBucketOwnershipControls List;
+    GetBucketPolicy List;
+    GetBucketPolicyStatus List;
+    GetBucketReplication List;
+    GetBucketRequestPayment List;
+    GetBucketTagging List;
     GetBucketVersioning List;
+    GetBucketWebsite List;
     GetObject Read;
+    GetObjectAcl Read;
+    GetObjectAttributes Read;
+    GetObjectLegalHold Read;
+    GetObjectLockConfiguration List;
+    GetObjectRetention Read;
+    GetObjectTagging Read;
+    GetPublicAccessBlock List;
     HeadBucket List;
     HeadObject Read;
     ListBuckets List;
     ListMultipartUploads List;
+    ListObjectVersions List;
     ListObjects List;
     ListObjectsV2 List;
     ListParts Read;
+    OptionsObject List;
+    PutBucketAcl Configure;
+    PutBucketCors Configure;
+    PutBucketEncryption Configure;
+    PutBucketLifecycleConfiguration Configure;
+    PutBucketTagging Configure;
+    PutBucketVersioning Configure;
     PutObject Write;
+    PutObjectAcl Write;
+    PutObjectLegalHold Write;
+    PutObjectLockConfiguration Configure;
+    PutObjectRetention Write;
+    PutObjectTagging Write;
     UploadPart Write;
     UploadPartCopy Write;
+}
+
+impl Operation {
+    /// Whether `versionId` means something to it.
+    pub fn has_versions(self) -> bool {
+        use Operation::*;
+        matches!(
+            self,
+            DeleteObject
+                | DeleteObjectTagging
+                | GetObject
+                | GetObjectAcl
+                | GetObjectAttributes
+                | GetObjectLegalHold
+                | GetObjectRetention
+                | GetObjectTagging
+                | HeadObject
+                | PutObjectAcl
+                | PutObjectLegalHold
+                | PutObjectRetention
+                | PutObjectTagging
+        )
+    }
 }
 
 /// Every subresource of S3's. One that no operation above claims makes the request something else, and refused.
@@ -102,58 +164,134 @@ pub const SUBRESOURCES: &[&str] = &[
     "torrent",
     "uploadId",
     "uploads",
-    "versionId",
     "versioning",
     "versions",
     "website",
 ];
 
 pub fn classify(request: &S3Request) -> Result<Operation, S3Error> {
-    use Operation::*;
     let subresource = subresource(request)?;
-    let copies = request.headers.contains_key("x-amz-copy-source");
-    let operation = match (&request.method, &request.bucket, &request.key, subresource) {
-        (&Method::GET, None, None, None) => ListBuckets,
-        (&Method::GET, Some(_), None, None) => match request.query.single("list-type")? {
+    let operation = match (&request.bucket, &request.key) {
+        (_, _) if request.method == Method::OPTIONS => Some(Operation::OptionsObject),
+        (None, None) => service(&request.method, subresource)?,
+        (Some(_), None) => bucket(request, subresource)?,
+        (_, Some(_)) => object(request, subresource),
+    };
+    let operation = operation.ok_or_else(|| unnamed(&request.method))?;
+    match request.query.single("versionId")? {
+        Some(_) if !operation.has_versions() => Err(S3Error::with(
+            Code::InvalidArgument,
+            "This operation does not accept a version id.",
+        )),
+        Some("") => Err(S3Error::with(
+            Code::InvalidArgument,
+            "Version id cannot be the empty string",
+        )),
+        _ => Ok(operation),
+    }
+}
+
+fn unnamed(method: &Method) -> S3Error {
+    let known = [
+        Method::GET,
+        Method::PUT,
+        Method::POST,
+        Method::DELETE,
+        Method::HEAD,
+    ];
+    if known.contains(method) {
+        Code::NotImplemented.into()
+    } else {
+        Code::MethodNotAllowed.into()
+    }
+}
+
+fn service(method: &Method, subresource: Option<&str>) -> Result<Option<Operation>, S3Error> {
+    match (method, subresource) {
+        (&Method::GET, None) => Ok(Some(Operation::ListBuckets)),
+        (&Method::PUT | &Method::DELETE | &Method::HEAD, None) => {
+            Err(Code::MethodNotAllowed.into())
+        }
+        _ => Ok(None),
+    }
+}
+
+fn bucket(request: &S3Request, subresource: Option<&str>) -> Result<Option<Operation>, S3Error> {
+    use Operation::*;
+    let operation = match (&request.method, subresource) {
+        (&Method::GET, None) => match request.query.single("list-type")? {
             None | Some("1") => ListObjects,
             Some("2") => ListObjectsV2,
             Some(_) => return Err(S3Error::with(Code::InvalidArgument, "list-type must be 2.")),
         },
-        (&Method::GET, Some(_), None, Some("location")) => GetBucketLocation,
-        (&Method::GET, Some(_), None, Some("versioning")) => GetBucketVersioning,
-        (&Method::GET, Some(_), None, Some("uploads")) => ListMultipartUploads,
-        (&Method::HEAD, Some(_), None, None) => HeadBucket,
-        (&Method::PUT, Some(_), None, None) => CreateBucket,
-        (&Method::DELETE, Some(_), None, None) => DeleteBucket,
-        (&Method::POST, Some(_), None, Some("delete")) => DeleteObjects,
-        (&Method::GET, Some(_), Some(_), None) => GetObject,
-        (&Method::GET, Some(_), Some(_), Some("uploadId")) => ListParts,
-        (&Method::HEAD, Some(_), Some(_), None) => HeadObject,
-        (&Method::PUT, Some(_), Some(_), None) if copies => CopyObject,
-        (&Method::PUT, Some(_), Some(_), None) => PutObject,
-        (&Method::PUT, Some(_), Some(_), Some("uploadId")) if copies => UploadPartCopy,
-        (&Method::PUT, Some(_), Some(_), Some("uploadId")) => UploadPart,
-        (&Method::DELETE, Some(_), Some(_), None) => DeleteObject,
-        (&Method::DELETE, Some(_), Some(_), Some("uploadId")) => AbortMultipartUpload,
-        (&Method::POST, Some(_), Some(_), Some("uploads")) => CreateMultipartUpload,
-        (&Method::POST, Some(_), Some(_), Some("uploadId")) => CompleteMultipartUpload,
-        (&Method::PUT | &Method::DELETE | &Method::HEAD, None, None, None) => {
-            return Err(Code::MethodNotAllowed.into());
-        }
-        (
-            &Method::GET
-            | &Method::PUT
-            | &Method::POST
-            | &Method::DELETE
-            | &Method::HEAD
-            | &Method::OPTIONS,
-            ..,
-        ) => {
-            return Err(Code::NotImplemented.into());
-        }
-        _ => return Err(Code::MethodNotAllowed.into()),
+        (&Method::HEAD, None) => HeadBucket,
+        (&Method::PUT, None) => CreateBucket,
+        (&Method::DELETE, None) => DeleteBucket,
+        (&Method::GET, Some("accelerate")) => GetBucketAccelerateConfiguration,
+        (&Method::GET, Some("acl")) => GetBucketAcl,
+        (&Method::PUT, Some("acl")) => PutBucketAcl,
+        (&Method::GET, Some("cors")) => GetBucketCors,
+        (&Method::PUT, Some("cors")) => PutBucketCors,
+        (&Method::DELETE, Some("cors")) => DeleteBucketCors,
+        (&Method::POST, Some("delete")) => DeleteObjects,
+        (&Method::GET, Some("encryption")) => GetBucketEncryption,
+        (&Method::PUT, Some("encryption")) => PutBucketEncryption,
+        (&Method::DELETE, Some("encryption")) => DeleteBucketEncryption,
+        (&Method::GET, Some("lifecycle")) => GetBucketLifecycleConfiguration,
+        (&Method::PUT, Some("lifecycle")) => PutBucketLifecycleConfiguration,
+        (&Method::DELETE, Some("lifecycle")) => DeleteBucketLifecycle,
+        (&Method::GET, Some("location")) => GetBucketLocation,
+        (&Method::GET, Some("logging")) => GetBucketLogging,
+        (&Method::GET, Some("notification")) => GetBucketNotificationConfiguration,
+        (&Method::GET, Some("object-lock")) => GetObjectLockConfiguration,
+        (&Method::PUT, Some("object-lock")) => PutObjectLockConfiguration,
+        (&Method::GET, Some("ownershipControls")) => GetBucketOwnershipControls,
+        (&Method::GET, Some("policy")) => GetBucketPolicy,
+        (&Method::GET, Some("policyStatus")) => GetBucketPolicyStatus,
+        (&Method::GET, Some("publicAccessBlock")) => GetPublicAccessBlock,
+        (&Method::GET, Some("replication")) => GetBucketReplication,
+        (&Method::GET, Some("requestPayment")) => GetBucketRequestPayment,
+        (&Method::GET, Some("tagging")) => GetBucketTagging,
+        (&Method::PUT, Some("tagging")) => PutBucketTagging,
+        (&Method::DELETE, Some("tagging")) => DeleteBucketTagging,
+        (&Method::GET, Some("uploads")) => ListMultipartUploads,
+        (&Method::GET, Some("versioning")) => GetBucketVersioning,
+        (&Method::PUT, Some("versioning")) => PutBucketVersioning,
+        (&Method::GET, Some("versions")) => ListObjectVersions,
+        (&Method::GET, Some("website")) => GetBucketWebsite,
+        _ => return Ok(None),
     };
-    Ok(operation)
+    Ok(Some(operation))
+}
+
+fn object(request: &S3Request, subresource: Option<&str>) -> Option<Operation> {
+    use Operation::*;
+    let copies = request.headers.contains_key("x-amz-copy-source");
+    let operation = match (&request.method, subresource) {
+        (&Method::GET, None) => GetObject,
+        (&Method::HEAD, None) => HeadObject,
+        (&Method::PUT, None) if copies => CopyObject,
+        (&Method::PUT, None) => PutObject,
+        (&Method::DELETE, None) => DeleteObject,
+        (&Method::GET, Some("acl")) => GetObjectAcl,
+        (&Method::PUT, Some("acl")) => PutObjectAcl,
+        (&Method::GET, Some("attributes")) => GetObjectAttributes,
+        (&Method::GET, Some("legal-hold")) => GetObjectLegalHold,
+        (&Method::PUT, Some("legal-hold")) => PutObjectLegalHold,
+        (&Method::GET, Some("retention")) => GetObjectRetention,
+        (&Method::PUT, Some("retention")) => PutObjectRetention,
+        (&Method::GET, Some("tagging")) => GetObjectTagging,
+        (&Method::PUT, Some("tagging")) => PutObjectTagging,
+        (&Method::DELETE, Some("tagging")) => DeleteObjectTagging,
+        (&Method::GET, Some("uploadId")) => ListParts,
+        (&Method::PUT, Some("uploadId")) if copies => UploadPartCopy,
+        (&Method::PUT, Some("uploadId")) => UploadPart,
+        (&Method::POST, Some("uploadId")) => CompleteMultipartUpload,
+        (&Method::DELETE, Some("uploadId")) => AbortMultipartUpload,
+        (&Method::POST, Some("uploads")) => CreateMultipartUpload,
+        _ => return None,
+    };
+    Some(operation)
 }
 
 /// The one subresource that the query names; two of them name no operation.
@@ -203,6 +341,13 @@ mod tests {
             ("DELETE", "/b/k?uploadId=u", AbortMultipartUpload),
             ("GET", "/b/k?uploadId=u", ListParts),
             ("DELETE", "/b/k", DeleteObject),
+            ("DELETE", "/b/k?versionId=v", DeleteObject),
+            ("GET", "/b/k?versionId=v", GetObject),
+            ("PUT", "/b/k?tagging&versionId=v", PutObjectTagging),
+            ("GET", "/b?versions", ListObjectVersions),
+            ("PUT", "/b?versioning", PutBucketVersioning),
+            ("GET", "/b/k?attributes", GetObjectAttributes),
+            ("OPTIONS", "/b/k", OptionsObject),
         ] {
             assert_eq!(named(method, uri), Ok(operation), "{method} {uri}");
         }
@@ -221,11 +366,14 @@ mod tests {
     fn what_has_no_name_is_refused() {
         for (method, uri, code) in [
             ("PUT", "/b?website", Code::NotImplemented),
-            ("PUT", "/b?acl", Code::NotImplemented),
-            ("PUT", "/b?versioning", Code::NotImplemented),
+            ("PUT", "/b?policy", Code::NotImplemented),
             ("DELETE", "/b?policy", Code::NotImplemented),
-            ("DELETE", "/b/k?tagging", Code::NotImplemented),
-            ("GET", "/b/k?versionId=1", Code::NotImplemented),
+            ("GET", "/b/k?torrent", Code::NotImplemented),
+            ("POST", "/b/k?restore", Code::NotImplemented),
+            ("PUT", "/b/k?versionId=1", Code::InvalidArgument),
+            ("GET", "/b?versionId=1", Code::InvalidArgument),
+            ("GET", "/b/k?versionId=", Code::InvalidArgument),
+            ("GET", "/b/k?versionId=1&versionId=2", Code::InvalidArgument),
             ("POST", "/b?delete&uploads", Code::NotImplemented),
             ("POST", "/b", Code::NotImplemented),
             ("PATCH", "/b/k", Code::MethodNotAllowed),

@@ -17,6 +17,11 @@ impl<'a> Place<'a> {
         &self.bucket.placement.bucket
     }
 
+    /// Whether the engine's bucket is this bucket's alone.
+    pub fn is_dedicated(&self) -> bool {
+        self.prefix().is_empty()
+    }
+
     pub fn prefix(&self) -> &'a str {
         &self.bucket.placement.prefix
     }

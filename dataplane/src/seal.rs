@@ -18,6 +18,8 @@ pub enum Owner<'a> {
     Listing { bucket_id: &'a str },
     /// An upload id.
     Upload { bucket_id: &'a str, key: &'a str },
+    /// A version id.
+    Version { bucket_id: &'a str, key: &'a str },
 }
 
 impl Owner<'_> {
@@ -27,6 +29,9 @@ impl Owner<'_> {
             Owner::Listing { bucket_id } => [b"list\0", bucket_id.as_bytes()].concat(),
             Owner::Upload { bucket_id, key } => {
                 [b"upload\0", bucket_id.as_bytes(), b"\0", key.as_bytes()].concat()
+            }
+            Owner::Version { bucket_id, key } => {
+                [b"version\0", bucket_id.as_bytes(), b"\0", key.as_bytes()].concat()
             }
         }
     }
@@ -154,6 +159,11 @@ mod tests {
             None
         );
         assert_eq!(sealer.open(Owner::Listing { bucket_id: B }, &sealed), None);
+        let version = Owner::Version {
+            bucket_id: B,
+            key: "k",
+        };
+        assert_eq!(sealer.open(version, &sealed), None);
         assert_eq!(Sealer::new(&[[8; 32]]).open(owner, &sealed), None);
     }
 

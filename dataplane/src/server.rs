@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt as _;
-use http::{HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -20,9 +20,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::body::{AnswerBody, Content};
+use crate::cors;
 use crate::error::{Code, S3Error};
 use crate::metrics::Account;
 use crate::node::Node;
+use crate::operation::{Operation, classify};
 use crate::ops::{self, Call};
 use crate::patience::{Active, Activity};
 use crate::request::S3Request;
@@ -153,9 +155,17 @@ async fn answer(
     );
     account.active = Some(active);
     let received = Arc::new(OnceLock::new());
-    let handled = AssertUnwindSafe(handle(node, peer, request, &mut account, &received))
-        .catch_unwind()
-        .await;
+    let mut cors = HeaderMap::new();
+    let handled = AssertUnwindSafe(handle(
+        node,
+        peer,
+        request,
+        &mut account,
+        &received,
+        &mut cors,
+    ))
+    .catch_unwind()
+    .await;
     let outcome = handled.unwrap_or_else(|_| {
         tracing::error!(request_id = id, "a request panicked");
         Err(Code::InternalError.into())
@@ -167,6 +177,7 @@ async fn answer(
             refuse(&error, &method, &resource, &id)
         }
     };
+    response.headers_mut().extend(cors);
     if close {
         response
             .headers_mut()
@@ -189,15 +200,24 @@ async fn handle(
     request: Request<Incoming>,
     account: &mut Account,
     received: &Arc<OnceLock<Arc<crate::payload::Outcome>>>,
+    cors: &mut HeaderMap,
 ) -> Result<Response<Content>, S3Error> {
     let (head, body) = request.into_parts();
-    let request = S3Request::parse(account.request_id.clone(), head, peer.ip(), &node.domains)?;
-    let admitted = gate::pass(&node, &request)
-        .inspect_err(|_| account.operation = crate::operation::classify(&request).ok())?;
+    let mut request = S3Request::parse(account.request_id.clone(), head, peer.ip(), &node.domains)?;
+    if request.method == Method::OPTIONS {
+        account.operation = Some(Operation::OptionsObject);
+        return cors::preflight(&node.tenants, &request);
+    }
+    let admitted = gate::pass(&node, &request).inspect_err(|_| {
+        account.operation = classify(&request).ok();
+        *cors = cors::headers(&node.tenants, &request, None);
+    })?;
     account.operation = Some(admitted.operation);
     account.tenant = Some(admitted.identity.tenant.id().to_owned());
     account.under_way = Some(admitted.under_way);
-    headers::check(&request)?;
+    *cors = cors::headers(&node.tenants, &request, Some(&admitted.identity.tenant));
+    headers::take_from_query(&mut request)?;
+    headers::check(&request, admitted.operation)?;
     let call = Call {
         node,
         operation: admitted.operation,
@@ -234,7 +254,9 @@ fn refuse(error: &S3Error, method: &Method, resource: &str, id: &str) -> Respons
         let header = match *name {
             "ETag" => header::ETAG,
             "LastModified" => header::LAST_MODIFIED,
-            "Region" => http::HeaderName::from_static("x-amz-bucket-region"),
+            "DeleteMarker" => HeaderName::from_static("x-amz-delete-marker"),
+            "VersionId" => HeaderName::from_static("x-amz-version-id"),
+            "Region" => HeaderName::from_static("x-amz-bucket-region"),
             _ => continue,
         };
         if let Ok(value) = HeaderValue::from_str(value) {

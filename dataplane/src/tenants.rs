@@ -1,7 +1,7 @@
 //! What this node knows of tenants: the pushed documents, applied whole, and borrowed by each request. States, not
 //! flags: until the first snapshot everything is [`Lookup::Pending`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -50,6 +50,15 @@ impl Tenant {
             .access_keys
             .iter()
             .find(|key| key.access_key_id == access_key_id)
+    }
+
+    fn open_buckets(&self) -> impl Iterator<Item = &str> {
+        let open = |bucket: &&Bucket| bucket.public_read || !bucket.cors.is_empty();
+        self.document
+            .buckets
+            .iter()
+            .filter(open)
+            .map(|bucket| bucket.name.as_str())
     }
 
     pub fn bucket(&self, name: &str) -> Option<&Bucket> {
@@ -103,6 +112,9 @@ pub struct Tenants {
     /// Access key id → tenant id. Only a way in: the tenant's own document decides about the key.
     owners: DashMap<String, String>,
     tenants: DashMap<String, Arc<Tenant>>,
+    /// Bucket name → tenants whose bucket of that name strangers may ask for: it is public, or has CORS rules. Only a
+    /// way in, too.
+    open: DashMap<String, Vec<String>>,
     shared: ArcSwapOption<Shared>,
     ready: AtomicBool,
     revision: watch::Sender<Revision>,
@@ -116,6 +128,7 @@ impl Default for Tenants {
         Tenants {
             owners: DashMap::new(),
             tenants: DashMap::new(),
+            open: DashMap::new(),
             shared: ArcSwapOption::empty(),
             ready: AtomicBool::new(false),
             revision: watch::Sender::new(0),
@@ -139,6 +152,28 @@ impl Tenants {
 
     pub fn tenant(&self, id: &str) -> Option<Arc<Tenant>> {
         self.tenants.get(id).map(|tenant| tenant.clone())
+    }
+
+    /// Those whose bucket of this name is public or has CORS rules.
+    pub fn open_to_strangers(&self, bucket: &str) -> Vec<Arc<Tenant>> {
+        let Some(ids) = self.open.get(bucket).map(|ids| ids.clone()) else {
+            return Vec::new();
+        };
+        ids.iter().filter_map(|id| self.tenant(id)).collect()
+    }
+
+    /// The one tenant whose bucket of this name is public. Two of them cannot be told apart, so that neither is.
+    pub fn public_owner(&self, bucket: &str) -> Option<Arc<Tenant>> {
+        let mut owners = self.open_to_strangers(bucket).into_iter().filter(|tenant| {
+            tenant
+                .bucket(bucket)
+                .is_some_and(|bucket| bucket.public_read)
+        });
+        let first = owners.next();
+        if owners.next().is_some() {
+            return None;
+        }
+        first
     }
 
     pub fn shared(&self) -> Option<Arc<Shared>> {
@@ -204,7 +239,7 @@ impl Tenants {
             }
         }
         let gone: Vec<String> = {
-            let kept: std::collections::HashSet<&str> = snapshot
+            let kept: HashSet<&str> = snapshot
                 .tenants
                 .iter()
                 .map(|t| t.tenant_id.as_str())
@@ -277,8 +312,19 @@ impl Tenants {
             self.owners.insert(key.access_key_id.clone(), id.clone());
         }
         let tenant = Arc::new(Tenant::new(document, before.as_deref()));
+        for name in tenant.open_buckets() {
+            let mut ids = self.open.entry(name.to_owned()).or_default();
+            if !ids.contains(&id) {
+                ids.push(id.clone());
+            }
+        }
         self.tenants.insert(id, tenant.clone());
         if let Some(before) = before {
+            let still: HashSet<&str> = tenant.open_buckets().collect();
+            self.close(
+                before.id(),
+                before.open_buckets().filter(|name| !still.contains(name)),
+            );
             for key in &before.document.access_keys {
                 if tenant.access_key(&key.access_key_id).is_none() {
                     self.owners.remove(&key.access_key_id);
@@ -287,8 +333,18 @@ impl Tenants {
         }
     }
 
+    fn close<'n>(&self, id: &str, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            self.open.remove_if_mut(name, |_, ids| {
+                ids.retain(|other| other != id);
+                ids.is_empty()
+            });
+        }
+    }
+
     fn forget(&self, id: &str) {
         if let Some((_, tenant)) = self.tenants.remove(id) {
+            self.close(id, tenant.open_buckets());
             for key in &tenant.document.access_keys {
                 self.owners
                     .remove_if(&key.access_key_id, |_, owner| owner == id);

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::{Method, Response, StatusCode};
@@ -18,6 +20,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use md5::{Digest, Md5};
+use sha2::Sha256;
 use wire::Engine;
 
 use self::refusal::{refusal, translate};
@@ -59,6 +63,8 @@ pub struct EngineRequest<'a> {
     /// `x-amz-content-sha256`.
     pub payload_hash: String,
     pub body: EngineBody,
+    /// Object lock may make the engine refuse this: its `AccessDenied` is then about the customer's request.
+    pub may_be_locked: bool,
 }
 
 impl<'a> EngineRequest<'a> {
@@ -72,6 +78,7 @@ impl<'a> EngineRequest<'a> {
             headers: EngineHeaders::default(),
             payload_hash: sigv4::EMPTY_SHA256.to_owned(),
             body: EngineBody::Empty,
+            may_be_locked: false,
         }
     }
 
@@ -83,6 +90,17 @@ impl<'a> EngineRequest<'a> {
     pub fn query(mut self, name: &str, value: impl Into<String>) -> Self {
         self.query.push((name.to_owned(), value.into()));
         self
+    }
+
+    /// An XML document as the body, with the hashes that S3 asks for.
+    pub fn document(mut self, document: String) -> Result<Self, S3Error> {
+        let body = Bytes::from(document);
+        self.headers
+            .set("content-md5", &STANDARD.encode(Md5::digest(&body)))?;
+        self.headers.set("content-type", "application/xml")?;
+        self.payload_hash = hex::encode(Sha256::digest(&body));
+        self.body = EngineBody::Full(body);
+        Ok(self)
     }
 }
 
@@ -117,11 +135,12 @@ impl Upstream {
         now: DateTime<Utc>,
     ) -> Result<Response<Incoming>, S3Error> {
         let head_only = request.method == Method::HEAD;
+        let may_be_locked = request.may_be_locked;
         let response = self.exchange(request, now).await?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refusal(response, head_only).await)
+        Err(refusal(response, head_only, may_be_locked).await)
     }
 
     /// Sends and reads an XML document as the answer. An `<Error>` under a 200 is an error all the same: so engines

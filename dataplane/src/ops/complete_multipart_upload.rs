@@ -1,15 +1,14 @@
 //! CompleteMultipartUpload: the list of parts is read and written anew for the engine.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
 
-use bytes::Bytes;
 use http::Method;
-use sha2::{Digest, Sha256};
 
 use super::get_object::part_number;
 use super::{Answer, Call, xml};
 use crate::error::{Code, S3Error};
+use crate::headers::answer_about_encryption;
 use crate::integrity::Algorithm;
-use crate::upstream::{EngineBody, EngineRequest};
+use crate::upstream::EngineRequest;
 use crate::xml::{XmlWriter, parse};
 
 const MAX_PARTS: usize = 10_000;
@@ -39,12 +38,12 @@ pub async fn perform(mut call: Call) -> Answer {
     let place = call.place()?;
     let key = call.key()?;
     let keep_checksums = place.engine.capabilities.checksums;
-    let body = Bytes::from(write(&parts, keep_checksums));
     let mut request = EngineRequest::new(place.engine, Method::POST, place.engine_bucket())
         .key(place.key(key)?)
-        .query("uploadId", call.upload_id(place)?);
+        .query("uploadId", call.upload_id(place)?)
+        .document(write(&parts, keep_checksums))?;
     call.pass_conditions(&mut request)?;
-    request.headers.set("content-type", "application/xml")?;
+    call.pass_customer_key(&mut request)?;
     if keep_checksums {
         request.headers.pass(
             &call.request,
@@ -56,9 +55,7 @@ pub async fn perform(mut call: Call) -> Answer {
                 .filter(|(n, _)| Algorithm::from_header(n.as_str()).is_some()),
         );
     }
-    request.payload_hash = hex::encode(Sha256::digest(&body));
-    request.body = EngineBody::Full(body);
-    let (_, answer) = call.ask(request).await?;
+    let (headers, answer) = call.ask(request).await?;
     call.standing()?.check()?;
 
     let mut out = XmlWriter::s3("CompleteMultipartUploadResult");
@@ -76,7 +73,10 @@ pub async fn perform(mut call: Call) -> Answer {
         out.text("ChecksumType", kind);
     }
     out.close("CompleteMultipartUploadResult");
-    Ok(xml(out.finish()))
+    let mut response = xml(out.finish());
+    answer_about_encryption(&headers, response.headers_mut());
+    call.answer_version(place, &headers, response.headers_mut())?;
+    Ok(response)
 }
 
 fn read(document: &[u8]) -> Result<Vec<Part>, S3Error> {

@@ -8,6 +8,7 @@ use super::{Answer, Call, xml};
 use crate::copy_source;
 use crate::error::{Code, S3Error};
 use crate::gate::authorise_copy_source;
+use crate::headers::{SSE, SSE_C, answer_about_encryption};
 use crate::integrity::Algorithm;
 use crate::operation::Effect;
 use crate::place::Place;
@@ -24,7 +25,7 @@ const SOURCE_CONDITIONS: &[&str] = &[
 pub async fn perform(call: Call) -> Answer {
     let place = call.place()?;
     let key = call.key()?;
-    let source = engine_source(&call, place)?;
+    let source = source(&call, place)?;
     let directive = call
         .request
         .header("x-amz-metadata-directive")?
@@ -37,15 +38,21 @@ pub async fn perform(call: Call) -> Answer {
     }
     let mut request =
         EngineRequest::new(place.engine, Method::PUT, place.engine_bucket()).key(place.key(key)?);
-    if source == engine_path(place, key)? && directive == "COPY" {
+    if source.path == engine_path(place, key)? && directive == "COPY" && !changes_storage(&call) {
         return Err(S3Error::with(
             Code::InvalidRequest,
             "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
         ));
     }
-    request.headers.set("x-amz-copy-source", &source)?;
+    request.headers.set("x-amz-copy-source", &source.path)?;
     request.headers.set("x-amz-metadata-directive", directive)?;
     request.headers.pass(&call.request, SOURCE_CONDITIONS);
+    request
+        .headers
+        .pass(&call.request, &["x-amz-tagging-directive"]);
+    call.pass_conditions(&mut request)?;
+    call.pass_demands(&mut request)?;
+    call.pass_source_key(&mut request)?;
     if place.engine.capabilities.checksums {
         request
             .headers
@@ -54,9 +61,22 @@ pub async fn perform(call: Call) -> Answer {
     if directive == "REPLACE" {
         request.headers.pass_object(&call.request)?;
     }
-    let (_, answer) = call.ask(request).await?;
+    let (headers, answer) = call.ask(request).await?;
     call.standing()?.check()?;
-    Ok(xml(result("CopyObjectResult", &answer)))
+    let mut response = xml(result("CopyObjectResult", &answer));
+    let to = response.headers_mut();
+    answer_about_encryption(&headers, to);
+    call.answer_version(place, &headers, to)?;
+    call.answer_source_version(source.place, &source.key, &headers, to)?;
+    Ok(response)
+}
+
+/// Copying an object onto itself means something if it is stored otherwise afterwards.
+fn changes_storage(call: &Call) -> bool {
+    SSE_C
+        .iter()
+        .chain(&[SSE])
+        .any(|name| call.request.headers.contains_key(*name))
 }
 
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
@@ -67,10 +87,11 @@ pub async fn part(call: Call) -> Answer {
         .key(place.key(call.key()?)?)
         .query("partNumber", number.to_string())
         .query("uploadId", call.upload_id(place)?);
-    request
-        .headers
-        .set("x-amz-copy-source", &engine_source(&call, place)?)?;
+    let source = source(&call, place)?;
+    request.headers.set("x-amz-copy-source", &source.path)?;
     request.headers.pass(&call.request, SOURCE_CONDITIONS);
+    call.pass_customer_key(&mut request)?;
+    call.pass_source_key(&mut request)?;
     if let Some(range) = call.request.header("x-amz-copy-source-range")? {
         if !is_byte_range(range) {
             return Err(S3Error::with(
@@ -80,13 +101,24 @@ pub async fn part(call: Call) -> Answer {
         }
         request.headers.set("x-amz-copy-source-range", range)?;
     }
-    let (_, answer) = call.ask(request).await?;
+    let (headers, answer) = call.ask(request).await?;
     call.standing()?.check()?;
-    Ok(xml(result("CopyPartResult", &answer)))
+    let mut response = xml(result("CopyPartResult", &answer));
+    let to = response.headers_mut();
+    answer_about_encryption(&headers, to);
+    call.answer_source_version(source.place, &source.key, &headers, to)?;
+    Ok(response)
+}
+
+struct Source<'a> {
+    place: Place<'a>,
+    key: String,
+    /// As the engine reads it in `x-amz-copy-source`.
+    path: String,
 }
 
 /// The source in the engine's terms, once it is sure that the key may read it.
-fn engine_source(call: &Call, target: Place<'_>) -> Result<String, S3Error> {
+fn source<'a>(call: &'a Call, target: Place<'_>) -> Result<Source<'a>, S3Error> {
     let source = copy_source::parse(call.request.header("x-amz-copy-source")?.unwrap_or(""))?;
     let key = call.identity.access_key().ok_or(Code::AccessDenied)?;
     authorise_copy_source(key, &source.bucket, &source.key)?;
@@ -97,7 +129,17 @@ fn engine_source(call: &Call, target: Place<'_>) -> Result<String, S3Error> {
             "Copying between storage engines is not implemented.",
         ));
     }
-    engine_path(place, &source.key)
+    let mut path = engine_path(place, &source.key)?;
+    if let Some(id) = &source.version_id {
+        let id = call.open_version(place, &source.key, id)?;
+        path.push_str("?versionId=");
+        path.push_str(&sigv4::uri_encode(id.as_bytes(), true));
+    }
+    Ok(Source {
+        place,
+        key: source.key,
+        path,
+    })
 }
 
 fn engine_path(place: Place<'_>, key: &str) -> Result<String, S3Error> {

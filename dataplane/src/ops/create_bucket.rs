@@ -25,8 +25,8 @@ pub async fn perform(mut call: Call) -> Answer {
             access_key_id: call.identity.access_key_id.clone(),
             name: name.clone(),
             request_id: call.request.id.clone(),
-            object_lock: false,
-            public_read: false,
+            object_lock: is(&call, "x-amz-bucket-object-lock-enabled", "true")?,
+            public_read: is(&call, "x-amz-acl", "public-read")?,
         })
         .await?;
     call.node.wait_for(created.revision).await;
@@ -35,6 +35,11 @@ pub async fn perform(mut call: Call) -> Answer {
         HeaderValue::from_str(&format!("/{name}")).map_err(|_| Code::InvalidBucketName)?;
     response.headers_mut().insert(header::LOCATION, location);
     Ok(response)
+}
+
+fn is(call: &Call, header: &str, value: &str) -> Result<bool, S3Error> {
+    let given = call.request.header(header)?;
+    Ok(given.is_some_and(|given| given.eq_ignore_ascii_case(value)))
 }
 
 fn check_location(document: &[u8], region: &str) -> Result<(), S3Error> {

@@ -5,6 +5,7 @@ use http::{HeaderName, Method};
 
 use super::{Answer, Call, xml};
 use crate::error::Code;
+use crate::headers::answer_about_encryption;
 use crate::seal::Owner;
 use crate::upstream::EngineRequest;
 use crate::xml::XmlWriter;
@@ -18,6 +19,7 @@ pub async fn perform(call: Call) -> Answer {
         .key(place.key(key)?)
         .query("uploads", "");
     request.headers.pass_object(&call.request)?;
+    call.pass_demands(&mut request)?;
     if place.engine.capabilities.checksums {
         request.headers.pass(&call.request, CHECKSUM);
     }
@@ -41,6 +43,7 @@ pub async fn perform(call: Call) -> Answer {
     );
     out.close("InitiateMultipartUploadResult");
     let mut response = xml(out.finish());
+    answer_about_encryption(&headers, response.headers_mut());
     for name in CHECKSUM {
         if let Some(value) = headers.get(*name) {
             response

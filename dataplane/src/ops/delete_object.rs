@@ -3,6 +3,8 @@
 
 use http::{Method, StatusCode};
 
+use super::settings::pass_bypass;
+use super::versions::DELETE_MARKER;
 use super::{Answer, Call, empty};
 use crate::error::{Code, S3Error};
 use crate::upstream::EngineRequest;
@@ -20,8 +22,21 @@ pub async fn perform(call: Call) -> Answer {
         }
         request.headers.pass(&call.request, &["if-match"]);
     }
+    pass_bypass(&call, &mut request)?;
+    request = call.pass_version(place, request)?;
+    request.may_be_locked = place.engine.capabilities.object_lock;
     match call.send(request).await {
-        Ok(_) => Ok(empty(StatusCode::NO_CONTENT)),
+        Ok(answer) => {
+            let mut response = empty(StatusCode::NO_CONTENT);
+            let to = response.headers_mut();
+            call.answer_version(place, answer.headers(), to)?;
+            if let Some(value) = answer.headers().get(DELETE_MARKER)
+                && place.is_dedicated()
+            {
+                to.insert(DELETE_MARKER, value.clone());
+            }
+            Ok(response)
+        }
         // What is not there is deleted, as S3 sees it.
         Err(error) if error.code == Code::NoSuchKey => Ok(empty(StatusCode::NO_CONTENT)),
         Err(error) => Err(error),

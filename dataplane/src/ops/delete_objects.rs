@@ -1,21 +1,17 @@
 //! DeleteObjects: each key of the batch is decided and answered on its own.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
 use http::Method;
-use md5::{Digest, Md5};
-use sha2::Sha256;
 
+use super::settings::pass_bypass;
 use super::{Answer, Call, xml};
 use crate::error::{Code, S3Error};
 use crate::gate::check_key_scope;
 use crate::listing::KeyReader;
 use crate::place::Place;
-use crate::upstream::{EngineBody, EngineRequest};
+use crate::upstream::EngineRequest;
 use crate::xml::{Element, XmlWriter, parse};
 
 const MAX_KEYS: usize = 1000;
@@ -24,21 +20,30 @@ const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
 struct Batch {
     quiet: bool,
-    keys: Vec<String>,
+    targets: Vec<Target>,
 }
 
-/// What became of one key.
-enum Fate {
-    Deleted(String),
-    Failed(String, S3Error),
+/// An object, or one version of it, as the client named it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Target {
+    key: String,
+    version_id: Option<String>,
 }
 
-impl Fate {
-    fn key(&self) -> &str {
-        match self {
-            Fate::Deleted(key) | Fate::Failed(key, _) => key,
-        }
-    }
+/// What became of one.
+struct Fate {
+    target: Target,
+    outcome: Outcome,
+}
+
+type Outcome = Result<Deleted, S3Error>;
+
+#[derive(Default)]
+struct Deleted {
+    /// Whether a delete marker was made, or taken away.
+    delete_marker: bool,
+    /// Sealed.
+    delete_marker_version_id: Option<String>,
 }
 
 pub async fn perform(mut call: Call) -> Answer {
@@ -47,19 +52,38 @@ pub async fn perform(mut call: Call) -> Answer {
     let batch = read(&document)?;
     let place = call.place()?;
     let scope = &call.identity.access_key().ok_or(Code::AccessDenied)?.scope;
-    let mut fates = Vec::with_capacity(batch.keys.len());
+    let mut fates = Vec::with_capacity(batch.targets.len());
     let mut allowed = Vec::new();
-    for key in batch.keys {
-        let decided = check_key_scope(scope, &key).and_then(|()| place.key(&key));
+    for target in batch.targets {
+        let decided = check_key_scope(scope, &target.key)
+            .and_then(|()| in_engine_terms(&call, place, &target));
         match decided {
-            Ok(engine_key) => allowed.push(engine_key),
-            Err(error) => fates.push(Fate::Failed(key, error)),
+            Ok(engine) => allowed.push((target, engine)),
+            Err(error) => fates.push(Fate {
+                target,
+                outcome: Err(error),
+            }),
         }
     }
     if !allowed.is_empty() {
-        fates.extend(delete(&call, place, &allowed).await?);
+        fates.extend(delete(&call, place, allowed).await?);
     }
     Ok(xml(write(&fates, batch.quiet)))
+}
+
+fn in_engine_terms(call: &Call, place: Place<'_>, target: &Target) -> Result<Target, S3Error> {
+    let version_id = match &target.version_id {
+        None => None,
+        // As S3 has it: a version that cannot be is one that is not there.
+        Some(id) => Some(
+            call.open_version(place, &target.key, id)
+                .map_err(|_| Code::NoSuchVersion)?,
+        ),
+    };
+    Ok(Target {
+        key: place.key(&target.key)?,
+        version_id,
+    })
 }
 
 fn read(document: &[u8]) -> Result<Batch, S3Error> {
@@ -67,107 +91,161 @@ fn read(document: &[u8]) -> Result<Batch, S3Error> {
     if root.name != "Delete" {
         return Err(Code::MalformedXML.into());
     }
-    let mut keys = Vec::new();
+    let mut targets = Vec::new();
     for object in root.all("Object") {
-        if object
-            .children
+        if ["ETag", "LastModifiedTime", "Size"]
             .iter()
-            .any(|child| child.name == "VersionId" && !child.text.is_empty())
+            .any(|name| object.child(name).is_some())
         {
             return Err(S3Error::with(
                 Code::NotImplemented,
-                "Deleting a version is not implemented.",
+                "Conditions within a batch of deletions are not implemented.",
             ));
         }
-        match object.value("Key") {
-            Some(key) if !key.is_empty() => keys.push(key.to_owned()),
-            _ => return Err(Code::MalformedXML.into()),
-        }
+        let key = object.value("Key").filter(|key| !key.is_empty());
+        targets.push(Target {
+            key: key.ok_or(Code::MalformedXML)?.to_owned(),
+            version_id: object
+                .value("VersionId")
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
+        });
     }
-    if keys.is_empty() || keys.len() > MAX_KEYS {
+    if targets.is_empty() || targets.len() > MAX_KEYS {
         return Err(Code::MalformedXML.into());
     }
     Ok(Batch {
         quiet: root
             .value("Quiet")
             .is_some_and(|text| text.trim() == "true"),
-        keys,
+        targets,
     })
 }
 
+/// `allowed`: each in the client's terms and in the engine's.
 async fn delete(
     call: &Call,
     place: Place<'_>,
-    engine_keys: &[String],
+    allowed: Vec<(Target, Target)>,
 ) -> Result<Vec<Fate>, S3Error> {
     let mut document = XmlWriter::s3("Delete");
-    for key in engine_keys {
+    for (_, engine) in &allowed {
         document.open("Object");
-        document.text("Key", key);
+        document.text("Key", &engine.key);
+        if let Some(id) = &engine.version_id {
+            document.text("VersionId", id);
+        }
         document.close("Object");
     }
     document.close("Delete");
-    let body = Bytes::from(document.finish());
-    let mut request =
-        EngineRequest::new(place.engine, Method::POST, place.engine_bucket()).query("delete", "");
-    request
-        .headers
-        .set("content-md5", &STANDARD.encode(Md5::digest(&body)))?;
-    request.headers.set("content-type", "application/xml")?;
-    request.payload_hash = hex::encode(Sha256::digest(&body));
-    request.body = EngineBody::Full(body);
+    let mut request = EngineRequest::new(place.engine, Method::POST, place.engine_bucket())
+        .query("delete", "")
+        .document(document.finish())?;
+    pass_bypass(call, &mut request)?;
     let (_, answer) = call.ask(request).await?;
-    let mut fates = fates(place, &answer)?;
-    // Silence is not success.
-    let told: HashSet<&str> = fates.iter().map(Fate::key).collect();
-    let untold: Vec<Fate> = engine_keys
-        .iter()
-        .filter_map(|key| place.strip(key))
-        .filter(|key| !told.contains(key))
-        .map(|key| Fate::Failed(key.to_owned(), Code::InternalError.into()))
-        .collect();
-    fates.extend(untold);
-    Ok(fates)
-}
-
-fn fates(place: Place<'_>, answer: &Element) -> Result<Vec<Fate>, S3Error> {
-    let keys = KeyReader::new(place, answer);
-    let mut fates = Vec::new();
-    for child in &answer.children {
-        let key = keys.key(child.value("Key").unwrap_or(""));
-        match child.name.as_str() {
-            "Deleted" => fates.push(Fate::Deleted(key?)),
-            "Error" => {
-                let code = match child.value("Code") {
-                    Some("AccessDenied") => Code::AccessDenied,
-                    _ => Code::InternalError,
-                };
-                fates.push(Fate::Failed(key?, code.into()));
-            }
-            _ => {}
+    let mut outcomes = outcomes(call, place, &answer, &allowed)?;
+    // Asked twice for the same, an engine may answer once.
+    let mut seen = HashSet::new();
+    let mut fates = Vec::with_capacity(allowed.len());
+    for (target, engine) in allowed {
+        if seen.insert(engine.clone()) {
+            // Silence is not success.
+            let outcome = outcomes.remove(&engine);
+            let outcome = outcome.unwrap_or_else(|| Err(Code::InternalError.into()));
+            fates.push(Fate { target, outcome });
         }
     }
     Ok(fates)
+}
+
+/// What the engine says of each, in the engine's terms.
+fn outcomes(
+    call: &Call,
+    place: Place<'_>,
+    answer: &Element,
+    asked: &[(Target, Target)],
+) -> Result<HashMap<Target, Outcome>, S3Error> {
+    let keys = KeyReader::new(place, answer);
+    let asked: HashSet<&Target> = asked.iter().map(|(_, engine)| engine).collect();
+    let mut told = HashMap::new();
+    for child in &answer.children {
+        if !["Deleted", "Error"].contains(&child.name.as_str()) {
+            continue;
+        }
+        let key = keys.key(child.value("Key").unwrap_or(""))?;
+        let mut engine = Target {
+            key: place.boundary(&key),
+            version_id: child
+                .value("VersionId")
+                .filter(|id| !id.is_empty())
+                .map(str::to_owned),
+        };
+        // Some engines name a version where none was asked for.
+        if !asked.contains(&engine) {
+            engine.version_id = None;
+        }
+        let outcome = if child.name == "Deleted" {
+            Ok(deleted(call, place, &key, child)?)
+        } else {
+            Err(match child.value("Code") {
+                Some("AccessDenied") => S3Error::from(Code::AccessDenied),
+                Some("NoSuchVersion") => Code::NoSuchVersion.into(),
+                _ => Code::InternalError.into(),
+            })
+        };
+        told.insert(engine, outcome);
+    }
+    Ok(told)
+}
+
+fn deleted(
+    call: &Call,
+    place: Place<'_>,
+    key: &str,
+    element: &Element,
+) -> Result<Deleted, S3Error> {
+    if !place.is_dedicated() {
+        return Ok(Deleted::default());
+    }
+    let marker = element
+        .value("DeleteMarkerVersionId")
+        .filter(|id| !id.is_empty());
+    Ok(Deleted {
+        delete_marker: element.value("DeleteMarker") == Some("true"),
+        delete_marker_version_id: marker
+            .map(|id| call.seal_version(place, key, id))
+            .transpose()?,
+    })
 }
 
 fn write(fates: &[Fate], quiet: bool) -> String {
     let mut out = XmlWriter::s3("DeleteResult");
-    for fate in fates {
-        match fate {
-            Fate::Deleted(_) if quiet => {}
-            Fate::Deleted(key) => {
-                out.open("Deleted");
-                out.text("Key", key);
-                out.close("Deleted");
+    for Fate { target, outcome } in fates {
+        let element = match outcome {
+            Ok(_) if quiet => continue,
+            Ok(_) => "Deleted",
+            Err(_) => "Error",
+        };
+        out.open(element);
+        out.text("Key", &target.key);
+        if let Some(id) = &target.version_id {
+            out.text("VersionId", id);
+        }
+        match outcome {
+            Ok(deleted) => {
+                if deleted.delete_marker {
+                    out.text("DeleteMarker", "true");
+                }
+                if let Some(id) = &deleted.delete_marker_version_id {
+                    out.text("DeleteMarkerVersionId", id);
+                }
             }
-            Fate::Failed(key, error) => {
-                out.open("Error");
-                out.text("Key", key);
+            Err(error) => {
                 out.text("Code", error.code.as_str());
                 out.text("Message", &error.message);
-                out.close("Error");
             }
         }
+        out.close(element);
     }
     out.close("DeleteResult");
     out.finish()
@@ -176,6 +254,20 @@ fn write(fates: &[Fate], quiet: bool) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn target(key: &str, version_id: Option<&str>) -> Target {
+        Target {
+            key: key.into(),
+            version_id: version_id.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn conditions_are_not_passed_over() {
+        let document = "<Delete><Object><Key>k</Key><ETag>e</ETag></Object></Delete>";
+        let code = read(document.as_bytes()).err().map(|error| error.code);
+        assert_eq!(code, Some(Code::NotImplemented));
+    }
 
     fn batch(n: usize) -> String {
         format!(
@@ -191,12 +283,14 @@ mod tests {
         )
         .unwrap();
         assert!(batch.quiet);
-        assert_eq!(batch.keys, ["a&b"]);
+        assert_eq!(batch.targets, [target("a&b", None)]);
+        let document = b"<Delete><Object><Key>a</Key><VersionId>v</VersionId></Object></Delete>";
+        assert_eq!(read(document).unwrap().targets, [target("a", Some("v"))]);
     }
 
     #[test]
     fn a_thousand_keys_are_the_most() {
-        assert_eq!(read(batch(1000).as_bytes()).unwrap().keys.len(), 1000);
+        assert_eq!(read(batch(1000).as_bytes()).unwrap().targets.len(), 1000);
         for document in [
             batch(1001),
             batch(0),
@@ -214,8 +308,14 @@ mod tests {
     #[test]
     fn quiet_says_only_what_failed() {
         let fates = [
-            Fate::Deleted("a".into()),
-            Fate::Failed("b".into(), Code::AccessDenied.into()),
+            Fate {
+                target: target("a", None),
+                outcome: Ok(Deleted::default()),
+            },
+            Fate {
+                target: target("b", None),
+                outcome: Err(Code::AccessDenied.into()),
+            },
         ];
         assert!(!write(&fates, true).contains("<Deleted>"));
         assert!(write(&fates, false).contains("<Deleted><Key>a</Key></Deleted>"));

@@ -37,15 +37,26 @@ pub async fn perform(call: Call) -> Answer {
     )
     .key(engine_key);
     request.headers.pass(&call.request, CONDITIONS);
+    call.pass_customer_key(&mut request)?;
+    request = call.pass_version(place, request)?;
     for name in OVERRIDES {
         if let Some(value) = call.request.query.single(name)? {
+            if call.identity.is_anonymous() {
+                return Err(S3Error::with(
+                    Code::InvalidRequest,
+                    "Request specific response headers cannot be used for anonymous GET requests.",
+                ));
+            }
             request = request.query(name, value);
         }
     }
     if let Some(number) = call.request.query.single("partNumber")? {
         request = request.query("partNumber", part_number(number)?.to_string());
     }
-    let answer = call.send(request).await?;
+    let answer = call
+        .send(request)
+        .await
+        .map_err(|error| call.explain_version(place, error))?;
     let (head, body) = answer.into_parts();
     let content = if call.request.method == Method::HEAD {
         Content::Empty
@@ -55,6 +66,7 @@ pub async fn perform(call: Call) -> Answer {
     let mut response = Response::new(content);
     *response.status_mut() = head.status;
     answer_about_object(&head.headers, response.headers_mut());
+    call.answer_version(place, &head.headers, response.headers_mut())?;
     Ok(response)
 }
 

@@ -1,4 +1,4 @@
-//! HeadBucket, GetBucketLocation and GetBucketVersioning: answered from the pushed document.
+//! HeadBucket and GetBucketLocation: answered from the pushed document.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use http::{HeaderValue, StatusCode};
@@ -24,14 +24,5 @@ pub fn location(call: &Call) -> Answer {
     let mut out = XmlWriter::document();
     let constraint = if region == "us-east-1" { "" } else { region };
     out.namespaced_text("LocationConstraint", constraint);
-    Ok(xml(out.finish()))
-}
-
-/// Versioning cannot be switched on yet: every bucket is as one that never was versioned.
-/// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketVersioning.html>
-pub fn versioning(call: &Call) -> Answer {
-    call.place()?;
-    let mut out = XmlWriter::document();
-    out.namespaced_text("VersioningConfiguration", "");
     Ok(xml(out.finish()))
 }

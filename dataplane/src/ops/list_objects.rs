@@ -12,16 +12,16 @@ use crate::seal::Owner;
 use crate::upstream::EngineRequest;
 use crate::xml::XmlWriter;
 
-/// What both versions ask for.
-struct Asked<'a> {
-    prefix: &'a str,
-    delimiter: &'a str,
-    most: u32,
-    encoding: Encoding,
+/// What every listing of objects asks for.
+pub struct Asked<'a> {
+    pub prefix: &'a str,
+    pub delimiter: &'a str,
+    pub most: u32,
+    pub encoding: Encoding,
 }
 
 impl<'a> Asked<'a> {
-    fn read(call: &'a Call) -> Result<Asked<'a>, S3Error> {
+    pub fn read(call: &'a Call) -> Result<Asked<'a>, S3Error> {
         let query = &call.request.query;
         Ok(Asked {
             prefix: query.single("prefix")?.unwrap_or(""),
@@ -31,7 +31,24 @@ impl<'a> Asked<'a> {
         })
     }
 
-    fn request(&self, place: Place<'a>) -> EngineRequest<'a> {
+    /// Whether it is not known beforehand that nothing can be there.
+    pub fn can_find(&self, place: Place<'_>) -> bool {
+        self.most > 0 && place.may_begin(self.prefix)
+    }
+
+    /// The page that comes after this key, in S3's order.
+    pub async fn after(&self, call: &Call, place: Place<'_>, key: &str) -> Result<Page, S3Error> {
+        if !place.engine.capabilities.byte_order {
+            return self.ordered_page(call, place, key).await;
+        }
+        let mut request = self.request(place);
+        if !key.is_empty() {
+            request = request.query("marker", place.boundary(key));
+        }
+        self.page(call, place, request).await
+    }
+
+    fn request<'p>(&self, place: Place<'p>) -> EngineRequest<'p> {
         let request = EngineRequest::new(place.engine, Method::GET, place.engine_bucket())
             .query("encoding-type", "url")
             .query("max-keys", self.most.to_string())
@@ -50,7 +67,7 @@ impl<'a> Asked<'a> {
         place: Place<'_>,
         request: EngineRequest<'_>,
     ) -> Result<Page, S3Error> {
-        if self.most == 0 || !place.may_begin(self.prefix) {
+        if !self.can_find(place) {
             return Ok(Page::default());
         }
         let (_, answer) = call.ask(request).await?;
@@ -65,7 +82,7 @@ impl<'a> Asked<'a> {
         after: &str,
     ) -> Result<Page, S3Error> {
         let mut page = Page::default();
-        if self.most == 0 || !place.may_begin(self.prefix) {
+        if !self.can_find(place) {
             return Ok(page);
         }
         let most = self.most as usize;
@@ -87,7 +104,7 @@ impl<'a> Asked<'a> {
         Ok(page)
     }
 
-    fn write_head(&self, out: &mut XmlWriter, bucket: &str, truncated: bool) {
+    pub fn write_head(&self, out: &mut XmlWriter, bucket: &str, truncated: bool) {
         out.text("Name", bucket);
         out.text("Prefix", &self.encoding.write(self.prefix));
         if !self.delimiter.is_empty() {
@@ -152,15 +169,7 @@ fn write_object(out: &mut XmlWriter, object: &Object, encoding: Encoding, owner:
     out.open("Contents");
     out.text("Key", &encoding.write(&object.key));
     out.text("LastModified", &object.last_modified);
-    out.text("ETag", &object.etag);
-    for algorithm in &object.checksum_algorithms {
-        out.text("ChecksumAlgorithm", algorithm);
-    }
-    if let Some(kind) = &object.checksum_type {
-        out.text("ChecksumType", kind);
-    }
-    out.text("Size", &object.size);
-    out.text("StorageClass", &object.storage_class);
+    object.write_content(out);
     if let Some(owner) = owner {
         out.open("Owner");
         out.text("ID", owner);
@@ -175,15 +184,7 @@ pub async fn v1(call: Call) -> Answer {
     let place = call.place()?;
     let asked = Asked::read(&call)?;
     let marker = call.request.query.single("marker")?.unwrap_or("");
-    let page = if place.engine.capabilities.byte_order {
-        let mut request = asked.request(place);
-        if !marker.is_empty() {
-            request = request.query("marker", place.boundary(marker));
-        }
-        asked.page(&call, place, request).await?
-    } else {
-        asked.ordered_page(&call, place, marker).await?
-    };
+    let page = asked.after(&call, place, marker).await?;
     let mut out = XmlWriter::s3("ListBucketResult");
     asked.write_head(&mut out, call.bucket_name()?, page.is_truncated);
     out.text("Marker", &asked.encoding.write(marker));

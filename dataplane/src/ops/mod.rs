@@ -1,24 +1,32 @@
 //! One operation a file. An operation gets an admitted request, asks an engine, and answers in S3's terms.
 
+mod acl;
 mod complete_multipart_upload;
 mod copy_object;
+mod cors;
 mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
 mod delete_object;
 mod delete_objects;
+mod features;
+mod fixed;
 mod get_object;
+mod get_object_attributes;
 mod head_bucket;
 mod list_buckets;
 mod list_multipart_uploads;
+mod list_object_versions;
 mod list_objects;
 mod list_parts;
 mod put_object;
+mod settings;
+mod versions;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 
 use crate::authenticate::{Identity, PayloadHash};
@@ -52,27 +60,68 @@ pub struct Call {
 }
 
 pub async fn perform(call: Call) -> Answer {
+    use Operation::*;
     match call.operation {
-        Operation::AbortMultipartUpload => delete_object::abort(call).await,
-        Operation::CompleteMultipartUpload => complete_multipart_upload::perform(call).await,
-        Operation::CopyObject => copy_object::perform(call).await,
-        Operation::CreateBucket => create_bucket::perform(call).await,
-        Operation::CreateMultipartUpload => create_multipart_upload::perform(call).await,
-        Operation::DeleteBucket => delete_bucket::perform(call).await,
-        Operation::DeleteObject => delete_object::perform(call).await,
-        Operation::DeleteObjects => delete_objects::perform(call).await,
-        Operation::GetBucketLocation => head_bucket::location(&call),
-        Operation::GetBucketVersioning => head_bucket::versioning(&call),
-        Operation::GetObject | Operation::HeadObject => get_object::perform(call).await,
-        Operation::HeadBucket => head_bucket::perform(&call),
-        Operation::ListBuckets => list_buckets::perform(&call),
-        Operation::ListMultipartUploads => list_multipart_uploads::perform(call).await,
-        Operation::ListObjects => list_objects::v1(call).await,
-        Operation::ListObjectsV2 => list_objects::v2(call).await,
-        Operation::ListParts => list_parts::perform(call).await,
-        Operation::PutObject => put_object::perform(call).await,
-        Operation::UploadPart => put_object::part(call).await,
-        Operation::UploadPartCopy => copy_object::part(call).await,
+        AbortMultipartUpload => delete_object::abort(call).await,
+        CompleteMultipartUpload => complete_multipart_upload::perform(call).await,
+        CopyObject => copy_object::perform(call).await,
+        CreateBucket => create_bucket::perform(call).await,
+        CreateMultipartUpload => create_multipart_upload::perform(call).await,
+        DeleteBucket => delete_bucket::perform(call).await,
+        DeleteBucketCors => cors::delete(call).await,
+        DeleteObject => delete_object::perform(call).await,
+        DeleteObjects => delete_objects::perform(call).await,
+        GetBucketAcl => acl::of_bucket(&call),
+        GetBucketCors => cors::get(&call),
+        GetBucketLocation => head_bucket::location(&call),
+        GetObject | HeadObject => get_object::perform(call).await,
+        GetObjectAcl => acl::of_object(call).await,
+        GetObjectAttributes => get_object_attributes::perform(call).await,
+        HeadBucket => head_bucket::perform(&call),
+        ListBuckets => list_buckets::perform(&call),
+        ListMultipartUploads => list_multipart_uploads::perform(call).await,
+        ListObjectVersions => list_object_versions::perform(call).await,
+        ListObjects => list_objects::v1(call).await,
+        ListObjectsV2 => list_objects::v2(call).await,
+        ListParts => list_parts::perform(call).await,
+        // Answered before anybody is asked for.
+        OptionsObject => Err(Code::InternalError.into()),
+        PutBucketAcl => acl::set_of_bucket(call).await,
+        PutBucketCors => cors::put(call).await,
+        PutObject => put_object::perform(call).await,
+        PutObjectAcl => acl::set_of_object(call).await,
+        UploadPart => put_object::part(call).await,
+        UploadPartCopy => copy_object::part(call).await,
+        DeleteBucketEncryption
+        | DeleteBucketLifecycle
+        | DeleteBucketTagging
+        | DeleteObjectTagging => settings::delete(call).await,
+        GetBucketEncryption
+        | GetBucketLifecycleConfiguration
+        | GetBucketTagging
+        | GetBucketVersioning
+        | GetObjectLegalHold
+        | GetObjectLockConfiguration
+        | GetObjectRetention
+        | GetObjectTagging => settings::get(call).await,
+        PutBucketEncryption
+        | PutBucketLifecycleConfiguration
+        | PutBucketTagging
+        | PutBucketVersioning
+        | PutObjectLegalHold
+        | PutObjectLockConfiguration
+        | PutObjectRetention
+        | PutObjectTagging => settings::put(call).await,
+        GetBucketAccelerateConfiguration
+        | GetBucketLogging
+        | GetBucketNotificationConfiguration
+        | GetBucketOwnershipControls
+        | GetBucketPolicy
+        | GetBucketPolicyStatus
+        | GetBucketReplication
+        | GetBucketRequestPayment
+        | GetBucketWebsite
+        | GetPublicAccessBlock => fixed::perform(&call),
     }
 }
 
@@ -197,6 +246,31 @@ impl Call {
             .sealer
             .open(owner, sealed)
             .ok_or(Code::NoSuchUpload.into())
+    }
+
+    /// Has the control plane change a setting of the request's bucket, and waits until this node acts by it.
+    pub async fn set(&self, setting: wire::BucketSetting) -> Result<(), S3Error> {
+        let request = wire::SetBucket {
+            tenant_id: self.identity.tenant.id().to_owned(),
+            access_key_id: self.identity.access_key_id.clone(),
+            name: self.bucket_name()?.to_owned(),
+            request_id: self.request.id.clone(),
+            setting,
+        };
+        let changed = self.node.control.set_bucket(&request).await?;
+        self.node.wait_for(changed.revision).await;
+        Ok(())
+    }
+
+    /// Fails as a HEAD of the request's object would.
+    pub async fn must_exist(&self, place: Place<'_>) -> Result<(), S3Error> {
+        let request = EngineRequest::new(place.engine, Method::HEAD, place.engine_bucket())
+            .key(place.key(self.key()?)?);
+        let request = self.pass_version(place, request)?;
+        self.send(request)
+            .await
+            .map(|_| ())
+            .map_err(|error| self.explain_version(place, error))
     }
 
     pub fn seal(&self, owner: Owner<'_>, token: &str) -> Result<String, S3Error> {

@@ -8,6 +8,7 @@ use super::get_object::part_number;
 use super::{Answer, Call, empty};
 use crate::body::Content;
 use crate::error::{Code, S3Error};
+use crate::headers::answer_about_encryption;
 use crate::integrity::Algorithm;
 use crate::payload::{Outcome, Payload};
 use crate::upstream::{EngineBody, EngineRequest};
@@ -26,6 +27,7 @@ pub async fn perform(mut call: Call) -> Answer {
         EngineRequest::new(place.engine, Method::PUT, place.engine_bucket()).key(place.key(key)?);
     call.pass_conditions(&mut request)?;
     request.headers.pass_object(&call.request)?;
+    call.pass_demands(&mut request)?;
     send(&call, request, payload).await
 }
 
@@ -33,10 +35,11 @@ pub async fn part(mut call: Call) -> Answer {
     let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
     let place = call.place()?;
     let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
-    let request = EngineRequest::new(place.engine, Method::PUT, place.engine_bucket())
+    let mut request = EngineRequest::new(place.engine, Method::PUT, place.engine_bucket())
         .key(place.key(call.key()?)?)
         .query("partNumber", number.to_string())
         .query("uploadId", call.upload_id(place)?);
+    call.pass_customer_key(&mut request)?;
     send(&call, request, payload).await
 }
 
@@ -73,6 +76,7 @@ async fn send(call: &Call, mut request: EngineRequest<'_>, mut payload: Payload)
     standing.check()?;
     let mut response = empty(StatusCode::OK);
     answer_headers(answer.headers(), &outcome, &mut response);
+    call.answer_version(call.place()?, answer.headers(), response.headers_mut())?;
     Ok(response)
 }
 
@@ -82,6 +86,7 @@ fn answer_headers(from: &HeaderMap, outcome: &Outcome, response: &mut Response<C
     if let Some(etag) = from.get(ETAG) {
         to.insert(ETAG, etag.clone());
     }
+    answer_about_encryption(from, to);
     for algorithm in Algorithm::ALL {
         if let Some(value) = from.get(algorithm.header()) {
             to.insert(HeaderName::from_static(algorithm.header()), value.clone());

@@ -1,16 +1,37 @@
 //! What an engine says when it refuses, as the customer may hear it.
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use super::STALLED_AFTER;
-use crate::error::{Code, S3Error};
+use crate::error::{Code, EngineVersion, S3Error};
 use crate::xml;
 
 const MAX_ERROR_DOCUMENT: usize = 64 * 1024;
 
-pub async fn refusal(response: Response<Incoming>, head_only: bool) -> S3Error {
+pub async fn refusal(
+    response: Response<Incoming>,
+    head_only: bool,
+    may_be_locked: bool,
+) -> S3Error {
+    let version = version(response.headers());
+    let mut error = read(response, head_only, may_be_locked).await;
+    error.version = version;
+    error
+}
+
+fn version(headers: &HeaderMap) -> Option<EngineVersion> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let id = text("x-amz-version-id").map(str::to_owned);
+    let is_delete_marker = text("x-amz-delete-marker") == Some("true");
+    (id.is_some() || is_delete_marker).then_some(EngineVersion {
+        id,
+        is_delete_marker,
+    })
+}
+
+async fn read(response: Response<Incoming>, head_only: bool, may_be_locked: bool) -> S3Error {
     let status = response.status();
     let headers = response.headers().clone();
     if status == StatusCode::NOT_MODIFIED {
@@ -39,6 +60,12 @@ pub async fn refusal(response: Response<Incoming>, head_only: bool) -> S3Error {
             .and_then(|e| e.value("Code").map(str::to_owned)),
         _ => None,
     };
+    if may_be_locked && code.as_deref() == Some("AccessDenied") {
+        return S3Error::with(
+            Code::AccessDenied,
+            "Access Denied because object protected by object lock.",
+        );
+    }
     translate(code.as_deref().unwrap_or(""), status)
 }
 
@@ -52,21 +79,29 @@ pub fn translate(code: &str, status: StatusCode) -> S3Error {
         EntityTooSmall,
         IncompleteBody,
         InvalidArgument,
+        InvalidBucketState,
         InvalidDigest,
+        InvalidEncryptionAlgorithmError,
         InvalidPart,
         InvalidPartOrder,
         InvalidRange,
         InvalidRequest,
+        InvalidTag,
         KeyTooLongError,
         MalformedXML,
         MetadataTooLarge,
         MethodNotAllowed,
         NoSuchKey,
+        NoSuchLifecycleConfiguration,
+        NoSuchObjectLockConfiguration,
+        NoSuchTagSet,
         NoSuchUpload,
         NoSuchVersion,
         NotImplemented,
+        ObjectLockConfigurationNotFoundError,
         OperationAborted,
         PreconditionFailed,
+        ServerSideEncryptionConfigurationNotFoundError,
         XAmzContentSHA256Mismatch,
     ];
     if let Some(known) = Code::from_name(code).filter(|code| about_the_request.contains(code)) {
@@ -74,6 +109,7 @@ pub fn translate(code: &str, status: StatusCode) -> S3Error {
     }
     let by_status = match (code, status.as_u16()) {
         ("" | "NotFound", 404) => Some(NoSuchKey),
+        ("", 405) => Some(MethodNotAllowed),
         ("", 412) => Some(PreconditionFailed),
         ("", 416) => Some(InvalidRange),
         _ => None,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ struct Inner {
     seen: Vec<Seen>,
     objects: BTreeMap<String, Bytes>,
     /// Answers to give instead, the next first.
-    scripted: Vec<(StatusCode, String)>,
+    scripted: Vec<(StatusCode, HeaderMap, String)>,
 }
 
 #[derive(Clone, Default)]
@@ -49,11 +49,21 @@ impl Engine {
     }
 
     pub fn answer_next(&self, status: StatusCode, body: &str) {
-        self.0
-            .lock()
-            .unwrap()
-            .scripted
-            .push((status, body.to_owned()));
+        self.answer_next_with(status, &[], body);
+    }
+
+    pub fn answer_next_with(
+        &self,
+        status: StatusCode,
+        headers: &[(&'static str, &str)],
+        body: &str,
+    ) {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+            .collect();
+        let answer = (status, headers, body.to_owned());
+        self.0.lock().unwrap().scripted.push(answer);
     }
 }
 
@@ -71,8 +81,7 @@ async fn handle(State(engine): State<Engine>, request: Request) -> Response {
         body: body.clone(),
     });
     if !inner.scripted.is_empty() {
-        let (status, text) = inner.scripted.remove(0);
-        return (status, text).into_response();
+        return inner.scripted.remove(0).into_response();
     }
     let Some(body) = body else {
         return StatusCode::BAD_REQUEST.into_response();

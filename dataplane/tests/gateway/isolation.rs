@@ -443,7 +443,7 @@ async fn strangers_and_the_unnamed_are_refused() {
     assert_eq!(parse(&anonymous).code(), "AccessDenied");
     for target in [
         "/abkt?website",
-        "/abkt?acl",
+        "/abkt?tagging",
         "/abkt/k?tagging",
         "/abkt?policy",
     ] {

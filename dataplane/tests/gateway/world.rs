@@ -234,6 +234,10 @@ impl World {
         World::build(true, |_| ()).await
     }
 
+    pub async fn pooled_with(change: impl FnOnce(&mut Snapshot)) -> World {
+        World::build(true, change).await
+    }
+
     pub async fn with(change: impl FnOnce(&mut Snapshot)) -> World {
         World::build(false, change).await
     }
