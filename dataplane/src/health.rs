@@ -45,11 +45,14 @@ fn answer(node: &Node, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     response
 }
 
-/// Ready as soon as there is a configuration to serve from, however old: how old is said.
+/// Ready as soon as there is a configuration to serve from, however old: how old is said. No longer once the end was
+/// asked for.
 fn readiness(node: &Node) -> (StatusCode, String) {
-    let ready = node.tenants.is_ready();
+    let draining = node.ending.is_cancelled();
+    let ready = node.tenants.is_ready() && !draining;
     let body = serde_json::json!({
         "ready": ready,
+        "draining": draining,
         "revision": node.tenants.revision(),
         "tenants": node.tenants.len(),
         "connected": node.link.is_connected(),

@@ -51,6 +51,9 @@ pub struct Config {
     pub domains: Vec<String>,
     /// Serve S3 over TLS; without it, over plain HTTP.
     pub tls: Option<Tls>,
+    /// For how long new connections are still taken after the end was asked for, while `/readyz` says 503 already: the
+    /// time in which whoever stands in front takes notice.
+    pub drain_delay: Duration,
 }
 
 /// What every request on this node may borrow.
@@ -67,6 +70,8 @@ pub struct Node {
     /// Kilobytes of request documents that may be held at once, by all tenants together.
     pub document_room: Arc<Semaphore>,
     pub connections: Arc<Connections>,
+    /// Cancelled when the end was asked for.
+    pub ending: CancellationToken,
 }
 
 /// A node that listens, and does not serve yet.
@@ -117,11 +122,13 @@ impl Bound {
                 config.data_dir.display()
             )
         })?;
-        let stop = CancellationToken::new();
+        let (ending, stop) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn({
-            let stop = stop.clone();
+            let (ending, stop) = (ending.clone(), stop.clone());
             async move {
                 shutdown.await;
+                ending.cancel();
+                tokio::time::sleep(config.drain_delay).await;
                 stop.cancel();
             }
         });
@@ -141,6 +148,7 @@ impl Bound {
             strangers: Strangers::default(),
             document_room: Arc::new(Semaphore::new(DOCUMENT_ROOM)),
             connections: Connections::new(Room::default()),
+            ending,
         });
         let watching = tokio::spawn(health::serve(health, node.clone()));
         // A node that has joined before serves from its disk; a new one answers 503 until it has joined.

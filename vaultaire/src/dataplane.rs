@@ -18,6 +18,7 @@ pub async fn run(settings: Dataplane) -> anyhow::Result<()> {
         patience: dataplane::Patience::default(),
         domains: settings.domains,
         tls: settings.tls,
+        drain_delay: settings.drain_delay,
     };
     dataplane::run(config, async move { ending.asked().await }).await
 }

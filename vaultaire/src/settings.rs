@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -87,6 +88,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
     (
         "VAULTAIRE_TLS_KEY_FILE",
         "PEM file of that certificate's private key",
+    ),
+    (
+        "VAULTAIRE_DRAIN_DELAY_SECONDS",
+        "seconds for which a data plane goes on taking connections after SIGTERM, while `/readyz` answers 503: longer than the interval of whoever asks it [0]",
     ),
     (
         "VAULTAIRE_LOG",
@@ -277,6 +282,7 @@ pub struct Dataplane {
     pub s3_address: String,
     pub domains: Vec<String>,
     pub tls: Option<dataplane::Tls>,
+    pub drain_delay: Duration,
 }
 
 pub fn dataplane(
@@ -304,7 +310,17 @@ pub fn dataplane(
             .filter(|domain| !domain.is_empty())
             .collect(),
         tls: tls(environment)?,
+        drain_delay: drain_delay(environment)?,
     })
+}
+
+fn drain_delay(environment: &Environment) -> anyhow::Result<Duration> {
+    const NAME: &str = "VAULTAIRE_DRAIN_DELAY_SECONDS";
+    let seconds = environment.get(NAME).unwrap_or("0");
+    match seconds.parse::<u32>() {
+        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
+        Err(_) => bail!("{NAME} is a number of seconds, not `{seconds}`."),
+    }
 }
 
 fn tls(environment: &Environment) -> anyhow::Result<Option<dataplane::Tls>> {

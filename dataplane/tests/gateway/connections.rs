@@ -1,7 +1,9 @@
 //! What no SDK sends: heads that smuggle, heads that never end, bodies that drip.
 
-use crate::client::parse;
-use crate::world::World;
+use tokio::net::TcpStream;
+
+use crate::client::{Client, parse};
+use crate::world::{RunningNode, World};
 
 async fn raw(world: &World, head: &str) -> crate::client::Answer {
     let text = head.replace("HOST", &world.a.address.to_string());
@@ -176,4 +178,48 @@ async fn a_connection_on_which_nothing_happens_is_closed() {
         .await;
         assert!(closed.is_ok(), "{said:?}: still open");
     }
+}
+
+#[tokio::test]
+async fn a_node_that_is_to_end_says_so_and_ends_what_it_began() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let world = World::start().await;
+    let dir = tempfile::tempdir().unwrap();
+    world.control.forget();
+    let an_hour = std::time::Duration::from_secs(3600);
+    let mut lingering =
+        RunningNode::start_with_drain_delay(&world.control_url, dir.path(), an_hour).await;
+    world.control.acked(world.snapshot.revision).await;
+    lingering.end();
+    let health = Client {
+        address: lingering.health,
+        ..world.a.clone()
+    };
+    let ready = "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let said = loop {
+        let said = String::from_utf8(health.raw(ready.as_bytes()).await).unwrap();
+        if said.starts_with("HTTP/1.1 503") {
+            break said;
+        }
+    };
+    assert!(said.contains("\"draining\":true"), "{said}");
+    let client = lingering.client(crate::world::KEY_A, crate::world::SECRET_A);
+    assert_eq!(client.put("/abkt/late", "v").await.status, 200);
+
+    // Without a delay: no new connection, but the upload that is under way ends well.
+    let s3 = world.node.s3;
+    let upload = world.a.call("PUT", "/abkt/k").body(b"hello");
+    let (_, head) = upload.header("expect", "100-continue").head();
+    let mut stream = TcpStream::connect(s3).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut interim = [0; 25];
+    stream.read_exact(&mut interim).await.unwrap();
+    assert!(interim.starts_with(b"HTTP/1.1 100"));
+    let ending = tokio::spawn(world.node.stop());
+    while TcpStream::connect(s3).await.is_ok() {}
+    stream.write_all(b"hello").await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(parse(&answer).status, 200);
+    ending.await.unwrap().unwrap();
 }

@@ -159,11 +159,19 @@ impl RunningNode {
         dir: &Path,
         join_token: Option<&str>,
     ) -> RunningNode {
-        RunningNode::launch(control_url, dir, join_token, None).await
+        RunningNode::launch(control_url, dir, join_token, None, Duration::ZERO).await
     }
 
     pub async fn start_with_tls(control_url: &str, dir: &Path, tls: Tls) -> RunningNode {
-        RunningNode::launch(control_url, dir, Some("good"), Some(tls)).await
+        RunningNode::launch(control_url, dir, Some("good"), Some(tls), Duration::ZERO).await
+    }
+
+    pub async fn start_with_drain_delay(
+        control_url: &str,
+        dir: &Path,
+        delay: Duration,
+    ) -> RunningNode {
+        RunningNode::launch(control_url, dir, Some("good"), None, delay).await
     }
 
     async fn launch(
@@ -171,6 +179,7 @@ impl RunningNode {
         dir: &Path,
         join_token: Option<&str>,
         tls: Option<Tls>,
+        drain_delay: Duration,
     ) -> RunningNode {
         let config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -185,6 +194,7 @@ impl RunningNode {
                 body: Duration::from_millis(400),
             },
             tls,
+            drain_delay,
         };
         let bound = Bound::bind(config, Clock::from_fn(now)).await.unwrap();
         let (s3, health) = (bound.s3_address().unwrap(), bound.health_address().unwrap());
@@ -196,6 +206,11 @@ impl RunningNode {
             stop: Some(stop),
             task,
         }
+    }
+
+    /// Asks for the end.
+    pub fn end(&mut self) {
+        drop(self.stop.take());
     }
 
     /// Asks for the end, and waits for it.
