@@ -144,14 +144,17 @@ fn authorise(key: &AccessKey, operation: Operation, request: &S3Request) -> Resu
     let limited = !scope.buckets.is_empty() || !scope.prefixes.is_empty();
     if limited && operation.effect() == Effect::Configure {
         return Err(denied(
-            "This access key is limited to buckets or prefixes: it cannot make or remove buckets.",
+            "This access key is limited to buckets or prefixes: it cannot make, change or remove buckets.",
         ));
     }
     if let Some(bucket) = &request.bucket {
         check_bucket_scope(scope, bucket)?;
     }
     match operation {
-        Operation::ListObjects | Operation::ListObjectsV2 | Operation::ListMultipartUploads => {
+        Operation::ListObjects
+        | Operation::ListObjectsV2
+        | Operation::ListObjectVersions
+        | Operation::ListMultipartUploads => {
             check_key_scope(scope, request.query.single("prefix")?.unwrap_or(""))
         }
         // Each key of the batch is checked on its own, and answered on its own.
@@ -428,10 +431,18 @@ mod tests {
             ("/a?prefix=in/deeper", true),
             ("/a?prefix=i", false),
             ("/a", false),
+            ("/a?versions&prefix=in/", true),
+            ("/a?versions", false),
+            ("/a?uploads", false),
+            ("/a/in/x?tagging", true),
+            ("/a/out/x?tagging", false),
+            ("/a/out/x?versionId=null", false),
         ] {
             assert_eq!(may(&key, "GET", uri), allowed, "{uri}");
         }
-        assert!(!may(&key, "PUT", "/a"));
+        for target in ["/a", "/a?versioning", "/a?acl", "/a?cors"] {
+            assert!(!may(&key, "PUT", target), "{target}");
+        }
         assert!(authorise_copy_source(&key, "a", "in/x").is_ok());
         assert!(authorise_copy_source(&key, "a", "out/x").is_err());
         assert!(authorise_copy_source(&key, "b", "in/x").is_err());
