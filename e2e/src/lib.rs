@@ -1,6 +1,7 @@
 //! The harness of the black-box tests: it starts the real binary and the clients that others wrote, and ends them again.
 //! It imports no code of the product, and asks it nothing that an operator or a customer could not ask.
 
+pub mod balancer;
 pub mod client;
 pub mod engine;
 pub mod hammer;

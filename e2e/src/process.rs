@@ -76,9 +76,14 @@ impl Process {
 
     /// SIGTERM, and SIGKILL when that does not help.
     pub fn stop(&mut self) -> ExitStatus {
+        self.stop_within(PATIENCE)
+    }
+
+    /// The same with another patience.
+    pub fn stop_within(&mut self, patience: Duration) -> ExitStatus {
         self.send(Signal::SIGTERM);
         let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
+        while begun.elapsed() < patience {
             if let Some(status) = self.ended() {
                 return status;
             }

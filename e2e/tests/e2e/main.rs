@@ -4,8 +4,10 @@
 mod browser;
 mod chromium;
 mod clients;
+mod house;
 mod isolation;
 mod outage;
 mod revocation;
+mod rolling;
 mod streams;
 mod survival;

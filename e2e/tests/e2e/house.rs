@@ -1,0 +1,155 @@
+//! The planes as production runs them, each by itself, over a Postgres and an engine that are there already.
+
+use std::process::Command;
+use std::time::Duration;
+
+use e2e::engine::{self, Engine};
+use e2e::postgres::Postgres;
+use e2e::process::{clear_environment, succeed};
+use e2e::stack::{Turn, folder};
+use e2e::{Client, Process, http, ports, tools, until};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const ADMIN_TOKEN: &str = "admin-token-of-this-test-alone-0000000000";
+const MASTER_KEY: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+pub const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// Everything but the planes themselves. Dropped in this order.
+pub struct House {
+    pub postgres: Postgres,
+    engine: Engine,
+    http: u16,
+    /// Of each node.
+    s3: Vec<u16>,
+    pub folder: TempDir,
+    _turn: Turn,
+}
+
+impl House {
+    pub fn build(nodes: usize) -> Self {
+        let turn = Turn::wait();
+        let folder = folder();
+        Self {
+            postgres: Postgres::start(folder.path().join("postgres")),
+            engine: Engine::start(folder.path()),
+            http: ports::free(&[0, 1]),
+            s3: (0..nodes).map(|_| ports::free(&[0, 1])).collect(),
+            folder,
+            _turn: turn,
+        }
+    }
+
+    fn web(&self) -> String {
+        format!("http://127.0.0.1:{}", self.http)
+    }
+
+    /// Nodes count from 0.
+    pub fn s3(&self, node: usize) -> String {
+        format!("http://127.0.0.1:{}", self.s3[node])
+    }
+
+    pub fn controlplane(&self) -> Process {
+        let mut command = Command::new(tools::vaultaire());
+        command
+            .args([
+                "controlplane",
+                "--http",
+                &format!("127.0.0.1:{}", self.http),
+            ])
+            .env("DATABASE_URL", self.postgres.url())
+            .env("VAULTAIRE_MASTER_KEY", MASTER_KEY)
+            .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN)
+            .env("VAULTAIRE_S3_ENDPOINT", self.s3(0))
+            .env("VAULTAIRE_ENGINE_ENDPOINT", self.engine.endpoint())
+            .env("VAULTAIRE_ENGINE_ACCESS_KEY_ID", engine::ACCESS_KEY_ID)
+            .env(
+                "VAULTAIRE_ENGINE_SECRET_ACCESS_KEY",
+                engine::SECRET_ACCESS_KEY,
+            );
+        self.start("controlplane", &command, self.http)
+    }
+
+    /// It is told where the control plane is, and nothing of the database or the engine.
+    pub fn dataplane(&self, node: usize, join_token: Option<&str>) -> Process {
+        let mut command = Command::new(tools::vaultaire());
+        command
+            .args([
+                "dataplane",
+                "--s3",
+                &format!("127.0.0.1:{}", self.s3[node]),
+                "--data-dir",
+            ])
+            .arg(self.folder.path().join(format!("node-{node}")))
+            .env("VAULTAIRE_CONTROL_URL", self.web())
+            .env("VAULTAIRE_DRAIN_DELAY_SECONDS", "1");
+        if let Some(token) = join_token {
+            command.env("VAULTAIRE_JOIN_TOKEN", token);
+        }
+        self.start(&format!("dataplane-{node}"), &command, self.s3[node])
+    }
+
+    /// Starts a plane and waits until its health port says that it is ready.
+    fn start(&self, name: &str, command: &Command, port: u16) -> Process {
+        let mut process = Process::start(name, self.folder.path(), command);
+        until(&format!("the {name} is ready"), READY_WITHIN, || {
+            assert!(
+                process.ended().is_none(),
+                "the {name} ended:\n{}",
+                process.said()
+            );
+            http::get(&health(port)).filter(|answer| answer.status == 200)
+        });
+        process
+    }
+
+    pub fn join_token(&self) -> String {
+        let headers = format!("Authorization: Bearer {ADMIN_TOKEN}\r\n");
+        let url = format!("{}/api/v1/admin/join-tokens", self.web());
+        let answer = http::ask("POST", &url, &headers).expect("the control plane answers");
+        let body: Value = serde_json::from_str(&answer.body).expect("it answers with JSON");
+        body["join_token"]
+            .as_str()
+            .expect("it gives a token")
+            .to_owned()
+    }
+
+    /// A tenant whose requests are not counted, by its first key.
+    pub fn tenant(&self, endpoint: &str) -> Client {
+        let created = self.ask(&[
+            "tenant",
+            "create",
+            "--name",
+            "T",
+            "--email",
+            "t@example.com",
+        ]);
+        let tenant = Client::new(self.folder.path(), &created, endpoint);
+        let id = &tenant.tenant_id;
+        self.ask(&["tenant", "set", id, "--rate", "10000", "--burst", "10000"]);
+        tenant
+    }
+
+    pub fn ask(&self, words: &[&str]) -> Value {
+        let mut command = Command::new(tools::vaultaire());
+        clear_environment(&mut command);
+        command
+            .env("VAULTAIRE_URL", self.web())
+            .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN);
+        let said = succeed(command.args(words).arg("--json"), READY_WITHIN);
+        serde_json::from_str(&said).expect("it answers with JSON")
+    }
+
+    pub fn health_url(&self, node: usize) -> String {
+        health(self.s3[node])
+    }
+
+    pub fn node_health(&self, node: usize) -> Value {
+        let answer = http::get(&self.health_url(node)).expect("the data plane runs");
+        serde_json::from_str(&answer.body).expect("it answers with JSON")
+    }
+}
+
+fn health(plane: u16) -> String {
+    format!("http://127.0.0.1:{}/readyz", plane + 1)
+}
