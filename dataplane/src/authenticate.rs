@@ -1,6 +1,8 @@
 //! Who sent this request: AWS Signature Version 4 in the header or in the query, one of them, over every header that
 //! counts. Everything here is decided from the request, the pushed documents and the time.
 
+mod form;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
@@ -10,6 +12,8 @@ use wire::{AccessKey, AccessKeyStatus};
 use crate::error::{Code, S3Error};
 use crate::request::S3Request;
 use crate::tenants::{Lookup, Shared, Tenant, Tenants};
+
+pub use self::form::{authenticate_form, refuse_other_mechanisms};
 
 const TIMESTAMP: &str = "%Y%m%dT%H%M%SZ";
 
@@ -71,8 +75,16 @@ struct Claim<'a> {
     signature: String,
     timestamp: &'a str,
     payload: &'a str,
-    /// How long it may be used, for presigned requests.
+    /// How long it may be used, for presigned requests and forms.
     expires: Option<TimeDelta>,
+    /// The code for what is wrong with its form.
+    malformed: Code,
+}
+
+/// Whose key a claim names, before its signature is compared.
+struct Holder {
+    tenant: Arc<Tenant>,
+    signing_key: [u8; 32],
 }
 
 pub fn authenticate(
@@ -82,20 +94,50 @@ pub fn authenticate(
     now: DateTime<Utc>,
 ) -> Result<Identity, S3Error> {
     let claim = claim(request)?;
-    check_scope(&claim, &shared.settings.region)?;
-    check_time(&claim, now)?;
+    let Holder {
+        tenant,
+        signing_key,
+    } = holder(&claim, tenants, shared, now)?;
+    check_signed_headers(request, &claim)?;
+    check_signature(request, &claim, &signing_key)?;
+    let payload = payload_hash(claim.payload)?;
+    let chunks = matches!(payload, PayloadHash::Chunked { signed: true, .. }).then(|| {
+        let scope = claim.credential.scope.clone();
+        ChunkSigner::new(
+            signing_key,
+            claim.timestamp.to_owned(),
+            scope,
+            claim.signature.clone(),
+        )
+    });
+    Ok(Identity {
+        access_key_id: claim.credential.access_key_id,
+        tenant,
+        payload,
+        chunks,
+    })
+}
+
+/// The key that a claim names, if it may be used here and now.
+fn holder(
+    claim: &Claim<'_>,
+    tenants: &Tenants,
+    shared: &Shared,
+    now: DateTime<Utc>,
+) -> Result<Holder, S3Error> {
+    check_scope(claim, &shared.settings.region)?;
+    check_time(claim, now)?;
     let tenant = match tenants.lookup(&claim.credential.access_key_id) {
         Lookup::Found(tenant) => tenant,
-        Lookup::Unknown => return Err(unknown_key(&claim)),
+        Lookup::Unknown => return Err(unknown_key(claim)),
         Lookup::Pending => return Err(not_ready()),
     };
     let key = tenant
         .access_key(&claim.credential.access_key_id)
-        .ok_or_else(|| unknown_key(&claim))?;
+        .ok_or_else(|| unknown_key(claim))?;
     if key.status != AccessKeyStatus::Active || key.expires_at.is_some_and(|at| at <= now) {
-        return Err(unknown_key(&claim));
+        return Err(unknown_key(claim));
     }
-    check_signed_headers(request, &claim)?;
     let scope = &claim.credential.scope;
     let day = NaiveDate::parse_from_str(&scope.date, "%Y%m%d").ok();
     let signing_key = key
@@ -107,23 +149,11 @@ pub fn authenticate(
                 Code::ServiceUnavailable,
                 "This node has no signing key for that day.",
             )
-        })?;
-    check_signature(request, &claim, &signing_key.key)?;
-    let payload = payload_hash(claim.payload)?;
-    let chunks = matches!(payload, PayloadHash::Chunked { signed: true, .. }).then(|| {
-        let scope = claim.credential.scope.clone();
-        ChunkSigner::new(
-            signing_key.key,
-            claim.timestamp.to_owned(),
-            scope,
-            claim.signature.clone(),
-        )
-    });
-    Ok(Identity {
-        access_key_id: claim.credential.access_key_id,
+        })?
+        .key;
+    Ok(Holder {
         tenant,
-        payload,
-        chunks,
+        signing_key,
     })
 }
 
@@ -155,9 +185,7 @@ fn unknown_key(claim: &Claim<'_>) -> S3Error {
 
 fn claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
     let in_header = request.header("authorization")?;
-    let in_query = ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"]
-        .iter()
-        .any(|name| request.query.has(name));
+    let in_query = signed_in_query(request);
     if request.query.has("AWSAccessKeyId") || request.query.has("Signature") {
         return Err(unsupported());
     }
@@ -170,6 +198,12 @@ fn claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
         (None, true) => query_claim(request),
         (None, false) => Err(Code::AccessDenied.into()),
     }
+}
+
+fn signed_in_query(request: &S3Request) -> bool {
+    ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"]
+        .iter()
+        .any(|name| request.query.has(name))
 }
 
 fn unsupported() -> S3Error {
@@ -206,6 +240,7 @@ fn header_claim<'a>(request: &'a S3Request, value: &str) -> Result<Claim<'a>, S3
         timestamp,
         payload,
         expires: None,
+        malformed: Code::AuthorizationHeaderMalformed,
     })
 }
 
@@ -264,14 +299,12 @@ fn query_claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
         timestamp: required("X-Amz-Date")?,
         payload,
         expires: Some(expires),
+        malformed: Code::AuthorizationQueryParametersError,
     })
 }
 
 fn malformed(claim: &Claim<'_>, message: String) -> S3Error {
-    match claim.expires {
-        Some(_) => S3Error::with(Code::AuthorizationQueryParametersError, message),
-        None => S3Error::with(Code::AuthorizationHeaderMalformed, message),
-    }
+    S3Error::with(claim.malformed, message)
 }
 
 fn check_scope(claim: &Claim<'_>, region: &str) -> Result<(), S3Error> {
@@ -298,7 +331,7 @@ fn check_time(claim: &Claim<'_>, now: DateTime<Utc>) -> Result<(), S3Error> {
     else {
         return Err(match claim.expires {
             Some(_) => S3Error::with(
-                Code::AuthorizationQueryParametersError,
+                claim.malformed,
                 "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\".",
             ),
             None => S3Error::with(

@@ -81,6 +81,9 @@ fn remark(operation: Operation) -> &'static str {
         ListObjectVersions => {
             "Version ids are sealed for their bucket and key. Without versioning every object is its version `null`. Over SeaweedFS a bucket with versioning is listed as the engine does it: exact up to 1,000 versions under a prefix."
         }
+        PostObject => {
+            "A browser's form with a policy. The file must be the last field: S3 ignores fields behind it. A policy can be used for seven days."
+        }
         PutObject => {
             "Up to 5 GiB. Signed, unsigned and `aws-chunked` bodies, trailers, `Content-MD5`, CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256; all verified. Engine: `If-Match`, `If-None-Match`, `x-amz-tagging`, `x-amz-server-side-encryption: AES256`, SSE-C; D, engine: object lock."
         }

@@ -4,12 +4,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use wire::{
     AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, Permission, Scope, TenantStatus,
 };
 
-use crate::authenticate::{Identity, authenticate, is_unsigned, not_ready};
+use crate::authenticate::{Identity, authenticate, authenticate_form, is_unsigned, not_ready};
 use crate::error::{Code, S3Error};
+use crate::form::{Form, Policy};
 use crate::limits::{Over, UnderWay};
 use crate::node::Node;
 use crate::operation::{Effect, Operation, classify};
@@ -24,9 +26,12 @@ pub struct Admitted {
     pub under_way: UnderWay,
 }
 
-/// The whole decision, in order. Nothing has been sent to an engine, and nothing of the body read.
-pub fn pass(node: &Node, request: &S3Request) -> Result<Admitted, S3Error> {
-    let operation = classify(request)?;
+/// The whole decision, in order. Nothing has been sent to an engine, and nothing of the body read but a `form`'s fields.
+pub fn pass(node: &Node, request: &S3Request, form: Option<&Form>) -> Result<Admitted, S3Error> {
+    let operation = match form {
+        Some(_) => Operation::PostObject,
+        None => classify(request)?,
+    };
     let shared = node
         .tenants
         .shared()
@@ -38,13 +43,20 @@ pub fn pass(node: &Node, request: &S3Request) -> Result<Admitted, S3Error> {
         return pass_stranger(tenant, operation, request, shared);
     }
     let now = node.clock.now();
-    let identity = authenticate(request, &node.tenants, &shared, now).map_err(|error| {
+    let authenticated = match form {
+        Some(form) => authenticate_form(&form.fields, &node.tenants, &shared, now),
+        None => authenticate(request, &node.tenants, &shared, now),
+    };
+    let identity = authenticated.map_err(|error| {
         // What says nothing about the caller is not held against them.
         if error.code == Code::ServiceUnavailable || node.strangers.failed(request.peer, now) {
             return error;
         }
         S3Error::new(Code::SlowDown).retry_after(60)
     })?;
+    if let Some(form) = form {
+        check_policy(form, request, now)?;
+    }
     check_tenant(&identity.tenant, operation)?;
     check_owner_header(request, &identity.tenant)?;
     let key = identity.access_key().ok_or(Code::AccessDenied)?;
@@ -97,6 +109,13 @@ fn pass_stranger(
         shared,
         under_way,
     })
+}
+
+/// What the key's owner allows others to upload in their name.
+fn check_policy(form: &Form, request: &S3Request, now: DateTime<Utc>) -> Result<(), S3Error> {
+    let policy = Policy::parse(form.fields.get("policy").unwrap_or_default())?;
+    let bucket = request.bucket.as_deref().unwrap_or_default();
+    policy.check(&form.fields, bucket, form.length, now)
 }
 
 fn check_tenant(tenant: &Tenant, operation: Operation) -> Result<(), S3Error> {

@@ -158,7 +158,10 @@ fn check_hoisted(name: &str, value: &str, operation: Operation) -> Result<(), S3
 fn check_one(name: &str, value: &str, operation: Operation) -> Result<(), S3Error> {
     use Operation::*;
     let value = value.trim();
-    let makes_object = matches!(operation, PutObject | CopyObject | CreateMultipartUpload);
+    let makes_object = matches!(
+        operation,
+        PutObject | PostObject | CopyObject | CreateMultipartUpload
+    );
     let copies = matches!(operation, CopyObject | UploadPartCopy);
     let uses_customer_key = makes_object
         || matches!(

@@ -72,6 +72,8 @@ pub struct Node {
     pub connections: Arc<Connections>,
     /// Cancelled when the end was asked for.
     pub ending: CancellationToken,
+    /// For forms that are read before anybody knows who sent them.
+    pub form_room: Arc<crate::form::room::Room>,
 }
 
 /// A node that listens, and does not serve yet.
@@ -149,6 +151,7 @@ impl Bound {
             document_room: Arc::new(Semaphore::new(DOCUMENT_ROOM)),
             connections: Connections::new(Room::default()),
             ending,
+            form_room: crate::form::room::Room::new(),
         });
         let watching = tokio::spawn(health::serve(health, node.clone()));
         // A node that has joined before serves from its disk; a new one answers 503 until it has joined.

@@ -93,6 +93,7 @@ operations! {
     PutBucketLifecycleConfiguration Configure;
     PutBucketTagging Configure;
     PutBucketVersioning Configure;
+    PostObject Write;
     PutObject Write;
     PutObjectAcl Write;
     PutObjectLegalHold Write;
@@ -233,6 +234,13 @@ fn bucket(request: &S3Request, subresource: Option<&str>) -> Result<Option<Opera
         (&Method::GET, Some("cors")) => GetBucketCors,
         (&Method::PUT, Some("cors")) => PutBucketCors,
         (&Method::DELETE, Some("cors")) => DeleteBucketCors,
+        (&Method::POST, None) if is_form(request)? => PostObject,
+        (&Method::POST, None) => {
+            return Err(S3Error::new(Code::PreconditionFailed).detail(
+                "Condition",
+                "Bucket POST must be of the enclosure-type multipart/form-data",
+            ));
+        }
         (&Method::POST, Some("delete")) => DeleteObjects,
         (&Method::GET, Some("encryption")) => GetBucketEncryption,
         (&Method::PUT, Some("encryption")) => PutBucketEncryption,
@@ -292,6 +300,12 @@ fn object(request: &S3Request, subresource: Option<&str>) -> Option<Operation> {
         _ => return None,
     };
     Some(operation)
+}
+
+fn is_form(request: &S3Request) -> Result<bool, S3Error> {
+    Ok(request
+        .header("content-type")?
+        .is_some_and(crate::form::is_form))
 }
 
 /// The one subresource that the query names; two of them name no operation.
@@ -360,6 +374,12 @@ mod tests {
         )
         .unwrap();
         assert_eq!(classify(&part).unwrap(), UploadPartCopy);
+        let form = [("content-type", "multipart/form-data; boundary=B")];
+        let named = |uri| classify(&request("POST", uri, &form).unwrap()).map_err(|e| e.code);
+        assert_eq!(named("/b"), Ok(PostObject));
+        assert_eq!(named("/b?delete"), Ok(DeleteObjects));
+        assert_eq!(named("/b?tagging"), Err(Code::NotImplemented));
+        assert_eq!(named("/b/k"), Err(Code::NotImplemented));
     }
 
     #[test]
@@ -375,7 +395,7 @@ mod tests {
             ("GET", "/b/k?versionId=", Code::InvalidArgument),
             ("GET", "/b/k?versionId=1&versionId=2", Code::InvalidArgument),
             ("POST", "/b?delete&uploads", Code::NotImplemented),
-            ("POST", "/b", Code::NotImplemented),
+            ("POST", "/b", Code::PreconditionFailed),
             ("PATCH", "/b/k", Code::MethodNotAllowed),
             ("DELETE", "/", Code::MethodNotAllowed),
         ] {

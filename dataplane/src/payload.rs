@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
 use crate::authenticate::PayloadHash;
 use crate::chunked::ChunkedDecoder;
@@ -19,6 +18,7 @@ use crate::integrity::{Algorithm, Checks, announced};
 use crate::patience::Waiting;
 use crate::reencode::Reencode;
 use crate::request::S3Request;
+use crate::source::Source;
 
 /// 5 GiB, the most that one PUT may bring.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
@@ -62,7 +62,7 @@ impl Outcome {
 }
 
 pub struct Payload {
-    inner: Incoming,
+    source: Source,
     decoder: Option<ChunkedDecoder>,
     input: Bytes,
     checks: Checks,
@@ -96,7 +96,7 @@ impl Payload {
         request: &S3Request,
         hash: &PayloadHash,
         chunks: Option<sigv4::ChunkSigner>,
-        inner: Incoming,
+        source: Source,
         hand_on_trailer: bool,
         patience: Duration,
     ) -> Result<Payload, S3Error> {
@@ -116,7 +116,7 @@ impl Payload {
             .filter(|_| hand_on_trailer)
             .map(|announced| Reencode::new(announced.algorithm));
         Ok(Payload {
-            inner,
+            source,
             decoder,
             input: Bytes::new(),
             checks: Checks::new(&request.headers, sha256)?,
@@ -217,20 +217,20 @@ impl Payload {
                     return Poll::Ready(Ok(Some(data)));
                 }
             }
-            let frame = match Pin::new(&mut self.inner).poll_frame(cx) {
-                Poll::Ready(frame) => frame,
+            let piece = match self.source.poll_piece(cx) {
+                Poll::Ready(piece) => piece,
                 Poll::Pending => {
                     ready!(self.waiting.poll_over(cx, tokio::time::Instant::now()));
                     return Poll::Ready(Err(Code::RequestTimeout.into()));
                 }
             };
-            match frame {
-                Some(Ok(frame)) => {
-                    self.input = frame.into_data().unwrap_or_default();
+            match piece {
+                Some(Ok(piece)) => {
+                    self.input = piece;
                     self.waiting
                         .arrived(self.input.len(), tokio::time::Instant::now());
                 }
-                Some(Err(_)) => return Poll::Ready(Err(Code::IncompleteBody.into())),
+                Some(Err(error)) => return Poll::Ready(Err(error)),
                 None => return Poll::Ready(self.end().map(|()| None)),
             }
         }

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, Method, request};
+use http::{HeaderMap, Method, header, request};
 
 use crate::error::{Code, S3Error};
 
@@ -39,12 +39,7 @@ impl S3Request {
         peer: IpAddr,
         domains: &[String],
     ) -> Result<S3Request, S3Error> {
-        let size: usize = head
-            .headers
-            .iter()
-            .map(|(name, value)| name.as_str().len() + value.len() + 4)
-            .sum();
-        if size > MAX_HEADER_BYTES {
+        if size(&head.headers) > MAX_HEADER_BYTES {
             return Err(Code::RequestHeaderSectionTooLarge.into());
         }
         // The HTTP library drops a Content-Length beside a Transfer-Encoding without a word, so that the two cannot be
@@ -59,15 +54,7 @@ impl S3Request {
         }
         let raw_path = head.uri.path().to_owned();
         let path = decode_path(&raw_path)?;
-        if path
-            .split('/')
-            .any(|segment| segment == "." || segment == "..")
-        {
-            return Err(S3Error::with(
-                Code::InvalidURI,
-                "A path must not hold the segments '.' or '..'.",
-            ));
-        }
+        refuse_dot_segments(&path)?;
         let rest = path.strip_prefix('/').ok_or(Code::InvalidURI)?;
         let host = host(&head)?;
         let (bucket, key) = match virtual_bucket(&host, domains) {
@@ -94,9 +81,54 @@ impl S3Request {
         })
     }
 
+    /// The upload that a form to a bucket amounts to: the same sender and place, the form's key and headers, and nothing
+    /// else of what the form's own head said but the page that it comes from.
+    pub fn into_upload(self, key: String, mut headers: HeaderMap) -> Result<S3Request, S3Error> {
+        if let Some(origin) = self.headers.get(header::ORIGIN) {
+            headers.insert(header::ORIGIN, origin.clone());
+        }
+        if key.len() > MAX_KEY_BYTES {
+            return Err(Code::KeyTooLongError.into());
+        }
+        if key.contains('\0') {
+            return Err(Code::InvalidURI.into());
+        }
+        refuse_dot_segments(&key)?;
+        if size(&headers) > MAX_HEADER_BYTES {
+            return Err(Code::RequestHeaderSectionTooLarge.into());
+        }
+        Ok(S3Request {
+            key: Some(key),
+            query: Query::default(),
+            headers,
+            ..self
+        })
+    }
+
     /// The value of a header that may come once at most, as text.
     pub fn header(&self, name: &str) -> Result<Option<&str>, S3Error> {
         single(&self.headers, name)
+    }
+}
+
+/// What a header section takes on the wire, in bytes.
+fn size(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum()
+}
+
+fn refuse_dot_segments(path: &str) -> Result<(), S3Error> {
+    match path
+        .split('/')
+        .any(|segment| segment == "." || segment == "..")
+    {
+        true => Err(S3Error::with(
+            Code::InvalidURI,
+            "A path must not hold the segments '.' or '..'.",
+        )),
+        false => Ok(()),
     }
 }
 

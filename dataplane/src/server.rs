@@ -22,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 use crate::body::{AnswerBody, Content};
 use crate::cors;
 use crate::error::{Code, S3Error};
+use crate::form::{self, Arrived, Reply};
 use crate::metrics::Account;
 use crate::node::Node;
 use crate::operation::{Operation, classify};
 use crate::ops::{self, Call};
 use crate::patience::{Active, Activity};
 use crate::request::S3Request;
+use crate::source::Source;
 use crate::{gate, headers};
 
 /// Room for the request line and the header section; the section itself is bounded more tightly by `request`.
@@ -203,13 +205,18 @@ async fn handle(
     cors: &mut HeaderMap,
 ) -> Result<Response<Content>, S3Error> {
     let (head, body) = request.into_parts();
-    let mut request = S3Request::parse(account.request_id.clone(), head, peer.ip(), &node.domains)?;
+    let request = S3Request::parse(account.request_id.clone(), head, peer.ip(), &node.domains)?;
     if request.method == Method::OPTIONS {
         account.operation = Some(Operation::OptionsObject);
         return cors::preflight(&node.tenants, &request);
     }
-    let admitted = gate::pass(&node, &request).inspect_err(|_| {
-        account.operation = classify(&request).ok();
+    let Arrived {
+        mut request,
+        form,
+        body,
+    } = arrive(&node, request, body, account, cors).await?;
+    let admitted = gate::pass(&node, &request, form.as_ref()).inspect_err(|_| {
+        account.operation = account.operation.or_else(|| classify(&request).ok());
         *cors = cors::headers(&node.tenants, &request, None);
     })?;
     account.operation = Some(admitted.operation);
@@ -225,10 +232,33 @@ async fn handle(
         identity: admitted.identity,
         shared: admitted.shared,
         body: Some(body),
+        reply: form.map(|form| Reply::asked(&form.fields)),
         room: None,
         received: received.clone(),
     };
     ops::perform(call).await
+}
+
+/// A form is read up to its file: its fields say what other requests say in their head.
+async fn arrive(
+    node: &Node,
+    request: S3Request,
+    body: Incoming,
+    account: &mut Account,
+    cors: &mut HeaderMap,
+) -> Result<Arrived, S3Error> {
+    if request.method == Method::POST
+        && let Ok(Operation::PostObject) = classify(&request)
+    {
+        account.operation = Some(Operation::PostObject);
+        *cors = cors::headers(&node.tenants, &request, None);
+        return form::read(node, request, body).await;
+    }
+    Ok(Arrived {
+        request,
+        form: None,
+        body: Source::Whole(body),
+    })
 }
 
 fn refuse(error: &S3Error, method: &Method, resource: &str, id: &str) -> Response<Content> {

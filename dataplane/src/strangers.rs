@@ -50,7 +50,7 @@ impl Strangers {
 }
 
 /// Whoever has one IPv6 address has a whole /64 of them.
-fn network(peer: IpAddr) -> u128 {
+pub fn network(peer: IpAddr) -> u128 {
     match peer.to_canonical() {
         IpAddr::V4(v4) => u128::from(v4.to_bits()),
         IpAddr::V6(v6) => v6.to_bits() >> 64 << 64,

@@ -19,6 +19,7 @@ mod list_multipart_uploads;
 mod list_object_versions;
 mod list_objects;
 mod list_parts;
+mod post_object;
 mod put_object;
 mod settings;
 mod versions;
@@ -32,6 +33,7 @@ use hyper::body::Incoming;
 use crate::authenticate::{Identity, PayloadHash};
 use crate::body::Content;
 use crate::error::{Code, S3Error};
+use crate::form::Reply;
 use crate::gate::{self, Standing};
 use crate::node::Node;
 use crate::operation::Operation;
@@ -39,6 +41,7 @@ use crate::payload::{Outcome, Payload};
 use crate::place::Place;
 use crate::request::S3Request;
 use crate::seal::Owner;
+use crate::source::Source;
 use crate::tenants::Shared;
 use crate::upstream::EngineRequest;
 use crate::xml::Element;
@@ -52,7 +55,9 @@ pub struct Call {
     pub request: S3Request,
     pub identity: Identity,
     pub shared: Arc<Shared>,
-    pub body: Option<Incoming>,
+    pub body: Option<Source>,
+    /// What a form asks to be answered.
+    pub reply: Option<Reply>,
     /// The share of the node's room for documents that this call has taken.
     pub room: Option<tokio::sync::OwnedSemaphorePermit>,
     /// Where the account learns what was received.
@@ -88,6 +93,7 @@ pub async fn perform(call: Call) -> Answer {
         OptionsObject => Err(Code::InternalError.into()),
         PutBucketAcl => acl::set_of_bucket(call).await,
         PutBucketCors => cors::put(call).await,
+        PostObject => post_object::perform(call).await,
         PutObject => put_object::perform(call).await,
         PutObjectAcl => acl::set_of_object(call).await,
         UploadPart => put_object::part(call).await,
