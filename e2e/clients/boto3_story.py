@@ -1,9 +1,10 @@
 """Everything that boto3 does with one tenant, chapter by chapter."""
 
 import checksums
+import forms
 import listing
 import multipart
 import objects
 from s3 import tell
 
-tell(*objects.CHAPTERS, *checksums.CHAPTERS, *multipart.CHAPTERS, *listing.CHAPTERS)
+tell(*objects.CHAPTERS, *checksums.CHAPTERS, *multipart.CHAPTERS, *listing.CHAPTERS, *forms.CHAPTERS)
