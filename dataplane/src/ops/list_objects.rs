@@ -206,6 +206,7 @@ pub async fn v2(call: Call) -> Answer {
         bucket_id: &place.bucket.id,
     };
     let opened = token
+        .filter(|token| !token.is_empty())
         .map(|token| {
             call.shared
                 .sealer
