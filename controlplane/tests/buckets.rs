@@ -8,7 +8,6 @@ use wire::BucketStatus;
 
 use crate::plane::{NewTenant, Node, Plane, eventually};
 
-/// What an S3 client's request becomes at the control plane.
 async fn ask(
     plane: &Plane,
     node: &Node,
@@ -16,9 +15,24 @@ async fn ask(
     method: Method,
     name: &str,
 ) -> (u16, String) {
-    let body = json!({
+    ask_with(plane, node, tenant, method, name, json!({})).await
+}
+
+/// What an S3 client's request becomes at the control plane; `more` is what goes beside the name.
+pub async fn ask_with(
+    plane: &Plane,
+    node: &Node,
+    tenant: &NewTenant,
+    method: Method,
+    name: &str,
+    more: Value,
+) -> (u16, String) {
+    let mut body = json!({
         "tenant_id": tenant.id, "access_key_id": tenant.access_key_id, "name": name, "request_id": "R1",
     });
+    for (field, value) in more.as_object().unwrap() {
+        body[field] = value.clone();
+    }
     let token = node.token(plane.clock.now());
     let (status, body) = plane
         .request(method, wire::BUCKETS_PATH, Some(&token), Some(body))
@@ -29,19 +43,19 @@ async fn ask(
     )
 }
 
-async fn create(plane: &Plane, node: &Node, tenant: &NewTenant, name: &str) -> (u16, String) {
+pub async fn create(plane: &Plane, node: &Node, tenant: &NewTenant, name: &str) -> (u16, String) {
     ask(plane, node, tenant, Method::POST, name).await
 }
 
-async fn delete(plane: &Plane, node: &Node, tenant: &NewTenant, name: &str) -> (u16, String) {
+pub async fn delete(plane: &Plane, node: &Node, tenant: &NewTenant, name: &str) -> (u16, String) {
     ask(plane, node, tenant, Method::DELETE, name).await
 }
 
-fn ok(status: u16) -> (u16, String) {
+pub fn ok(status: u16) -> (u16, String) {
     (status, String::new())
 }
 
-fn refused(status: u16, code: &str) -> (u16, String) {
+pub fn refused(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
 }
 
@@ -136,7 +150,7 @@ async fn a_bucket_that_is_not_empty_stays_and_can_be_written_again() {
         let key = format!("{}cat.jpg", bucket.placement.prefix);
         let upload = format!("{}dog.jpg", bucket.placement.prefix);
         plane.engine.change(&bucket.placement.bucket, |b| {
-            b.keys.insert(key.clone());
+            b.put(&key);
             b.uploads.insert(upload.clone());
         });
         assert_eq!(
@@ -155,7 +169,7 @@ async fn a_bucket_that_is_not_empty_stays_and_can_be_written_again() {
         // The other tenant's bucket of this name is empty, whatever lies beside it.
         assert_eq!(delete(&plane, &node, &two, "photos").await, ok(204));
         plane.engine.change(&bucket.placement.bucket, |b| {
-            b.keys.remove(&key);
+            b.remove(&key);
         });
         assert_eq!(delete(&plane, &node, &one, "photos").await, ok(204));
         let left = plane.engine.bucket(&bucket.placement.bucket);
@@ -258,21 +272,23 @@ async fn what_broke_off_in_between_is_taken_up_when_its_claim_is_over() {
 }
 
 #[tokio::test]
-async fn a_pooled_bucket_does_not_go_while_a_node_may_still_write() {
-    let plane = Plane::with(PlacementKind::Pooled).await;
-    let tenant = plane.tenant("one@example.com").await;
-    let node = plane.node().await;
-    assert_eq!(create(&plane, &node, &tenant, "photos").await, ok(200));
-    let mut stream = plane.connect(&node, 0).await;
-    let revision = stream.snapshot().await.revision;
-    assert_eq!(
-        delete(&plane, &node, &tenant, "photos").await,
-        refused(409, "OperationAborted")
-    );
-    stream.ack(revision).await;
-    let _heard = stream.obey();
-    eventually(async || delete(&plane, &node, &tenant, "photos").await == ok(204)).await;
-    plane.stop().await;
+async fn a_bucket_does_not_go_while_a_node_may_still_write() {
+    for placement in [PlacementKind::Dedicated, PlacementKind::Pooled] {
+        let plane = Plane::with(placement).await;
+        let tenant = plane.tenant("one@example.com").await;
+        let node = plane.node().await;
+        assert_eq!(create(&plane, &node, &tenant, "photos").await, ok(200));
+        let mut stream = plane.connect(&node, 0).await;
+        let revision = stream.snapshot().await.revision;
+        assert_eq!(
+            delete(&plane, &node, &tenant, "photos").await,
+            refused(409, "OperationAborted")
+        );
+        stream.ack(revision).await;
+        let _heard = stream.obey();
+        eventually(async || delete(&plane, &node, &tenant, "photos").await == ok(204)).await;
+        plane.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod engine;
 mod isolation;
 mod nodes;
 mod plane;
+mod probe;
 mod revisions;
 mod sealed;
 mod stream;
+mod versions;

@@ -51,8 +51,14 @@ impl Plane {
     }
 
     pub async fn with(placement: PlacementKind) -> Self {
+        Self::on(placement, |_| {}).await
+    }
+
+    /// On an engine that was prepared before the control plane came to it.
+    pub async fn on(placement: PlacementKind, prepare: impl FnOnce(&Engine)) -> Self {
         let database = Database::create().await;
         let (engine, endpoint) = Engine::start().await;
+        prepare(&engine);
         let clock = Clock::at(noon());
         let config = config(&database, &endpoint, placement);
         let cp = ControlPlane::start(config, clock.clone()).await.unwrap();

@@ -23,7 +23,7 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
     if row.prefix.is_empty() {
         let engine = change.cp.engine();
         let made = change
-            .at_engine(engine.create_bucket(&row.engine_bucket))
+            .at_engine(engine.create_bucket(&row.engine_bucket, false))
             .await;
         if let Err(error) = made {
             // Perhaps it was made all the same: the row stays, with the engine bucket's name in it.

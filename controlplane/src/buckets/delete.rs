@@ -11,14 +11,14 @@ use crate::ids::BucketId;
 use crate::{Error, Receipt, audit, db, tenants};
 
 pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
-    let (row, revision) = claim(&change).await?;
+    let (row, versioning, revision) = claim(&change).await?;
     let stopped = change.cp.wait_applied(revision, APPLY_TIMEOUT).await;
-    let removed = if !row.prefix.is_empty() && stopped.pending.iter().any(|n| n.connected) {
-        // A node that still writes could put an object where nobody would ever find it. (An engine bucket of its
-        // own refuses to go while anything is in it, and takes no write afterwards.)
+    let removed = if stopped.pending.iter().any(|n| n.connected) {
+        // A node that still writes could put an object where nobody would ever find it, or where it goes with the
+        // engine's bucket.
         Err(aborted())
     } else {
-        change.at_engine(remove(&change, &row)).await
+        change.at_engine(remove(&change, &row, versioning)).await
     };
     let mut tx = change.begin().await?;
     tenants::lock(&mut tx, change.tenant).await?;
@@ -53,8 +53,9 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
     }
 }
 
-/// The row in state `deleting`, ours for now, and the revision in which nodes hear of it.
-async fn claim(change: &Change) -> Result<(db::buckets::Row, Revision), Error> {
+/// The row in state `deleting`, ours for now, whether its engine keeps versions, and the revision in which nodes hear
+/// of it.
+async fn claim(change: &Change) -> Result<(db::buckets::Row, bool, Revision), Error> {
     let mut tx = change.begin().await?;
     let tenant = tenants::lock(&mut tx, change.tenant)
         .await
@@ -73,6 +74,7 @@ async fn claim(change: &Change) -> Result<(db::buckets::Row, Revision), Error> {
     if change.is_claimed(&row) {
         return Err(aborted());
     }
+    let able = db::engines::capabilities(&mut tx, &row.engine_id).await?;
     db::buckets::set(&mut tx, row.id, "deleting", change.claimed()).await?;
     let revision = if row.status == "deleting" {
         tenant.revision
@@ -80,25 +82,32 @@ async fn claim(change: &Change) -> Result<(db::buckets::Row, Revision), Error> {
         db::revision::next_for_tenant(&mut tx, change.tenant).await?
     };
     tx.commit().await?;
-    Ok((row, revision))
+    Ok((row, able.versioning, revision))
 }
 
 /// Emptiness first: in a bucket that stays, unfinished uploads stay as well.
-async fn remove(change: &Change, row: &db::buckets::Row) -> anyhow::Result<Removed> {
-    let engine = change.cp.engine();
-    if !engine.is_empty(&row.engine_bucket, &row.prefix).await? {
+async fn remove(
+    change: &Change,
+    row: &db::buckets::Row,
+    versioning: bool,
+) -> anyhow::Result<Removed> {
+    let (engine, bucket) = (change.cp.engine(), row.engine_bucket.as_str());
+    let is_empty = async || {
+        // In a pool there is no versioning that a customer could switch on or look into.
+        let versions = row.prefix.is_empty() && engine.has_versions(bucket, versioning).await?;
+        Ok::<_, anyhow::Error>(!versions && engine.is_empty(bucket, &row.prefix).await?)
+    };
+    if !is_empty().await? {
         return Ok(Removed::NotEmpty);
     }
-    engine
-        .abort_uploads(&row.engine_bucket, &row.prefix)
-        .await?;
-    if row.prefix.is_empty() {
-        return engine.remove_bucket(&row.engine_bucket).await;
-    }
+    engine.abort_uploads(bucket, &row.prefix).await?;
     // An upload may have been completed just before it could be aborted.
-    if engine.is_empty(&row.engine_bucket, &row.prefix).await? {
-        Ok(Removed::Gone)
+    if !is_empty().await? {
+        return Ok(Removed::NotEmpty);
+    }
+    if row.prefix.is_empty() {
+        engine.remove_bucket(bucket).await
     } else {
-        Ok(Removed::NotEmpty)
+        Ok(Removed::Gone)
     }
 }

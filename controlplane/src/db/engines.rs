@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::types::Json;
-use sqlx::{PgConnection, query, query_as};
+use sqlx::{PgConnection, query, query_as, query_scalar};
 use wire::EngineCapabilities;
 
 use crate::{Error, Tx};
@@ -42,6 +42,17 @@ pub(crate) async fn lock(tx: &mut Tx, id: &str) -> Result<Option<Row>, Error> {
     .fetch_optional(tx.connection())
     .await?;
     Ok(row)
+}
+
+/// What the engine was found to be able to do; nothing as long as it was not probed.
+pub(crate) async fn capabilities(tx: &mut Tx, id: &str) -> Result<EngineCapabilities, Error> {
+    let found = query_scalar!(
+        r#"SELECT capabilities AS "capabilities: Json<EngineCapabilities>" FROM engines WHERE id = $1"#,
+        id
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(found.unwrap_or_default().0)
 }
 
 pub(crate) async fn upsert(tx: &mut Tx, row: &Row) -> Result<(), Error> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
@@ -16,6 +17,7 @@ use aws_sdk_s3::config::{
     SharedCredentialsProvider,
 };
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::create_bucket::builders::CreateBucketFluentBuilder;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
@@ -26,6 +28,8 @@ use crate::{EngineConfig, PlacementKind};
 
 /// The region for which S3 wants no location said.
 const DEFAULT_REGION: &str = "us-east-1";
+/// The element that every answer to ListObjectVersions begins with.
+const LIST_OF_VERSIONS: &[u8] = b"ListVersionsResult";
 
 pub(crate) struct Engine {
     client: Client,
@@ -60,17 +64,13 @@ impl Engine {
         })
     }
 
-    /// Making a bucket that is ours already is no error.
-    pub(crate) async fn create_bucket(&self, bucket: &str) -> anyhow::Result<()> {
-        let mut request = self.client.create_bucket().bucket(bucket);
-        if self.region != DEFAULT_REGION {
-            request = request.create_bucket_configuration(
-                CreateBucketConfiguration::builder()
-                    .location_constraint(BucketLocationConstraint::from(self.region.as_str()))
-                    .build(),
-            );
-        }
-        match request.send().await {
+    /// Making a bucket that is ours already is no error; it stays as it was made.
+    pub(crate) async fn create_bucket(
+        &self,
+        bucket: &str,
+        object_lock: bool,
+    ) -> anyhow::Result<()> {
+        match self.new_bucket(bucket, object_lock).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("BucketAlreadyOwnedByYou") => Ok(()),
             // Some engines say this of one's own bucket too; then it can be looked at.
@@ -86,6 +86,21 @@ impl Engine {
         }
     }
 
+    fn new_bucket(&self, bucket: &str, object_lock: bool) -> CreateBucketFluentBuilder {
+        let mut request = self.client.create_bucket().bucket(bucket);
+        if object_lock {
+            request = request.object_lock_enabled_for_bucket(true);
+        }
+        if self.region != DEFAULT_REGION {
+            request = request.create_bucket_configuration(
+                CreateBucketConfiguration::builder()
+                    .location_constraint(BucketLocationConstraint::from(self.region.as_str()))
+                    .build(),
+            );
+        }
+        request
+    }
+
     /// Whether there is no object under the prefix; one that is not there is empty.
     pub(crate) async fn is_empty(&self, bucket: &str, prefix: &str) -> anyhow::Result<bool> {
         let listed = self
@@ -99,6 +114,27 @@ impl Engine {
         match listed {
             Ok(page) => Ok(page.contents().is_empty() && page.common_prefixes().is_empty()),
             Err(error) if error.code() == Some("NoSuchBucket") => Ok(true),
+            Err(error) => Err(explain(error)),
+        }
+    }
+
+    /// Whether the bucket holds a version or a delete marker. `versioning`: the engine was found to keep versions, and
+    /// then nothing but its list is believed. An engine that was not may say that it has no such list; versions that
+    /// were kept all the same cannot be listed by the customer either.
+    pub(crate) async fn has_versions(
+        &self,
+        bucket: &str,
+        versioning: bool,
+    ) -> anyhow::Result<bool> {
+        let request = self.client.list_object_versions().bucket(bucket);
+        match request.max_keys(1).send().await {
+            // With `max-keys` some engines cut off what they then do not show.
+            Ok(page) => Ok(!page.versions().is_empty()
+                || !page.delete_markers().is_empty()
+                || !page.common_prefixes().is_empty()
+                || page.is_truncated() == Some(true)),
+            Err(error) if error.code() == Some("NoSuchBucket") => Ok(false),
+            Err(error) if !versioning && has_no_such_list(&error) => Ok(false),
             Err(error) => Err(explain(error)),
         }
     }
@@ -140,7 +176,8 @@ impl Engine {
         }
     }
 
-    /// The engine itself refuses while anything is in it, old versions included.
+    /// The engine itself refuses while an object is in it. Not so for versions: SeaweedFS 4.48 removes a bucket in which
+    /// versioning was ever on with all that is in it, current versions too. Whoever calls this has looked.
     pub(crate) async fn remove_bucket(&self, bucket: &str) -> anyhow::Result<Removed> {
         match self.client.delete_bucket().bucket(bucket).send().await {
             Ok(_) => Ok(Removed::Gone),
@@ -181,6 +218,30 @@ fn client(config: &EngineConfig) -> Client {
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .build();
     Client::from_conf(config)
+}
+
+/// Refused as unknown, or answered with something else, as engines do that pass over what they do not know. Denied, too
+/// busy, and broken are none of these.
+fn has_no_such_list<E>(error: &SdkError<E, HttpResponse>) -> bool
+where
+    E: ProvideErrorMetadata,
+{
+    let Some(response) = error.raw_response() else {
+        return false;
+    };
+    match response.status().as_u16() {
+        405 | 501 => true,
+        200 => {
+            let body = response.body().bytes().unwrap_or(LIST_OF_VERSIONS);
+            !body
+                .windows(LIST_OF_VERSIONS.len())
+                .any(|part| part == LIST_OF_VERSIONS)
+        }
+        400 => error.code().is_some_and(|code| {
+            ["InvalidArgument", "InvalidRequest", "NotImplemented"].contains(&code)
+        }),
+        _ => false,
+    }
 }
 
 /// The whole chain of causes: the SDK's own sentence is only "service error".
