@@ -96,7 +96,7 @@ impl Error {
         match self {
             Self::Validation { field, .. } => Some(field),
             Self::S3 {
-                code: "InvalidBucketName" | "BucketAlreadyOwnedByYou",
+                code: "InvalidBucketName" | "BucketAlreadyOwnedByYou" | "BucketAlreadyExists",
                 ..
             } => Some("name"),
             _ => None,

@@ -1,9 +1,11 @@
 //! The operator's API: closed without the token, exact in what it takes and answers.
 
 use chrono::Duration;
+use controlplane::buckets::{self, NewBucket};
+use controlplane::{Actor, Origin};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use wire::TenantStatus;
+use wire::{BucketSetting, CorsRule, TenantStatus};
 
 use crate::plane::{ADMIN_TOKEN, Plane};
 
@@ -16,7 +18,7 @@ async fn no_admin_route_opens_without_the_admin_token() {
     let almost = &ADMIN_TOKEN[..ADMIN_TOKEN.len() - 1];
     let foreign = ["", almost, session.token.expose(), &node_token];
     let table = controlplane::admin_route_table();
-    assert!(table.len() >= 12);
+    assert!(table.len() >= 13);
     for (method, path) in table {
         let path = path.replace("{id}", &"0".repeat(32)).replace("{akid}", "A");
         for token in foreign.iter().copied().map(Some).chain([None]) {
@@ -195,6 +197,7 @@ async fn a_refusal_names_the_field_and_changes_nothing() {
         (Method::PATCH, nobody.clone()),
         (Method::POST, format!("{nobody}/suspend")),
         (Method::GET, format!("{nobody}/access-keys")),
+        (Method::GET, format!("{nobody}/buckets")),
         (Method::POST, format!("{nobody}/access-keys")),
         (Method::GET, "/tenants/x".to_owned()),
     ] {
@@ -234,6 +237,47 @@ async fn an_access_key_bears_its_scope_and_its_end() {
     let (_, list) = plane.admin(Method::GET, &path, None).await;
     assert_eq!(list["access_keys"].as_array().unwrap().len(), 2);
     assert!(list.to_string().contains("backup") && !list.to_string().contains("secret"));
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_tenants_buckets_are_listed_with_their_settings() {
+    let plane = Plane::start().await;
+    let (one, two) = (
+        plane.tenant("one@example.com").await,
+        plane.tenant("two@example.com").await,
+    );
+    let make = async |tenant, name: &str, public_read| {
+        let new = NewBucket {
+            name: name.to_owned(),
+            public_read,
+            ..NewBucket::default()
+        };
+        let made = buckets::create(&plane.cp, tenant, new, Actor::Operator, Origin::default());
+        made.await.unwrap()
+    };
+    make(one.id, "photos", true).await;
+    make(one.id, "backup", false).await;
+    make(two.id, "others", false).await;
+    let cors = BucketSetting::Cors(vec![CorsRule {
+        allowed_origins: vec!["*".to_owned()],
+        allowed_methods: vec!["GET".to_owned()],
+        ..CorsRule::default()
+    }]);
+    let (actor, origin) = (Actor::Operator, Origin::default());
+    let set = buckets::set(&plane.cp, one.id, "photos", cors, actor, origin);
+    set.await.unwrap();
+    let path = format!("/tenants/{}/buckets", one.id);
+    let (status, body) = plane.admin(Method::GET, &path, None).await;
+    assert_eq!(status, StatusCode::OK);
+    let bucket = |name: &str, public_read: bool, cors_rules: u32| {
+        json!({
+            "name": name, "created_at": "2026-03-01T12:00:00Z", "public_read": public_read,
+            "object_lock": false, "cors_rules": cors_rules,
+        })
+    };
+    let expected = json!({ "buckets": [bucket("backup", false, 0), bucket("photos", true, 1)] });
+    assert_eq!(body, expected);
     plane.stop().await;
 }
 

@@ -36,15 +36,13 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
         };
         access_keys::create(&mut tx, &plane.cp, new).await.unwrap();
         tx.commit().await.unwrap();
-        buckets::create(
-            &plane.cp,
-            tenant,
-            "photos",
-            Actor::System,
-            Origin::default(),
-        )
-        .await
-        .unwrap();
+        let new = buckets::NewBucket {
+            name: "photos".to_owned(),
+            ..Default::default()
+        };
+        buckets::create(&plane.cp, tenant, new, Actor::System, Origin::default())
+            .await
+            .unwrap();
     }
     (one, two)
 }

@@ -3,11 +3,13 @@
 
 mod accounts;
 mod admin;
+mod bucket_settings;
 mod buckets;
 mod database;
 mod engine;
 mod isolation;
 mod nodes;
+mod object_lock;
 mod plane;
 mod probe;
 mod revisions;

@@ -32,6 +32,9 @@ pub enum Command {
     /// Create, list and revoke access keys
     #[command(subcommand)]
     Key(KeyCommand),
+    /// The buckets of tenants
+    #[command(subcommand)]
+    Bucket(BucketCommand),
     /// The plans that tenants can be on
     #[command(subcommand)]
     Plan(PlanCommand),
@@ -192,6 +195,17 @@ pub enum KeyCommand {
     /// Revoke an access key, and say which data planes refuse it
     Revoke {
         access_key_id: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BucketCommand {
+    /// List a tenant's buckets
+    List {
+        #[arg(long)]
+        tenant: String,
         #[command(flatten)]
         target: Target,
     },

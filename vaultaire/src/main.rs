@@ -48,6 +48,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             one_thread()?.block_on(admin::tenant::run(command, &environment))
         }
         Command::Key(command) => one_thread()?.block_on(admin::key::run(command, &environment)),
+        Command::Bucket(command) => {
+            one_thread()?.block_on(admin::lists::bucket(command, &environment))
+        }
         Command::Plan(command) => one_thread()?.block_on(admin::lists::plan(command, &environment)),
         Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
     }

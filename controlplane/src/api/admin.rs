@@ -1,4 +1,4 @@
-//! The operator's API under `/api/v1/admin`: tenants, access keys, plans, nodes. The admin token opens all of it.
+//! The operator's API under `/api/v1/admin`: tenants, access keys, buckets, plans, nodes. The admin token opens all of it.
 //! A change is answered when every connected node serves it, or after a second.
 
 use std::time::Duration;
@@ -19,6 +19,7 @@ use wire::{Permission, Scope, TenantStatus};
 use super::json::Body;
 use super::node::bearer;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
+use crate::buckets::{self, Bucket};
 use crate::ids::TenantId;
 use crate::tenants::{self, LimitChange, NewTenant, Tenant};
 use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
@@ -46,6 +47,7 @@ fn routes() -> Vec<Route> {
             "/tenants/{id}/access-keys",
             post(create_access_key),
         ),
+        (Method::GET, "/tenants/{id}/buckets", get(list_buckets)),
         (
             Method::DELETE,
             "/access-keys/{akid}",
@@ -316,6 +318,39 @@ async fn revoke_access_key(
         "nodes": receipt.nodes,
         "pending": receipt.pending,
     })))
+}
+
+#[derive(Serialize)]
+struct BucketBody {
+    name: String,
+    created_at: DateTime<Utc>,
+    public_read: bool,
+    object_lock: bool,
+    /// How many.
+    cors_rules: usize,
+}
+
+impl From<Bucket> for BucketBody {
+    fn from(bucket: Bucket) -> Self {
+        Self {
+            name: bucket.name,
+            created_at: bucket.created_at,
+            public_read: bucket.public_read,
+            object_lock: bucket.object_lock,
+            cors_rules: bucket.cors.len(),
+        }
+    }
+}
+
+async fn list_buckets(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_tenant(tenant_id(&id)?).await?;
+    tenants::get(&mut tx).await?;
+    let buckets = buckets::list(&mut tx).await?;
+    let buckets: Vec<BucketBody> = buckets.into_iter().map(BucketBody::from).collect();
+    Ok(Json(json!({ "buckets": buckets })))
 }
 
 async fn list_plans(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {

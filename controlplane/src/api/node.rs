@@ -1,4 +1,4 @@
-//! What nodes ask: to be let in, for their stream, and to create and delete buckets on a customer's behalf.
+//! What nodes ask: to be let in, for their stream, and to create, change and delete buckets on a customer's behalf.
 //! A node proves who it is with a token that it signs itself.
 
 use axum::extract::ws::WebSocketUpgrade;
@@ -11,10 +11,11 @@ use http::{HeaderMap, StatusCode, header};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use wire::{
     BUCKETS_PATH, BucketChanged, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined,
-    NODE_AUDIENCE, NodeClaims, STREAM_PATH,
+    NODE_AUDIENCE, NodeClaims, STREAM_PATH, SetBucket,
 };
 
 use super::json::Body;
+use crate::buckets::NewBucket;
 use crate::ids::{NodeId, TenantId};
 use crate::{Actor, ControlPlane, Error, Origin, buckets, db, nodes, push};
 
@@ -27,7 +28,10 @@ const MAX_MESSAGE: usize = 64 * 1024;
 pub(super) fn router(cp: ControlPlane) -> Router {
     let known = Router::new()
         .route(STREAM_PATH, get(stream))
-        .route(BUCKETS_PATH, post(create_bucket).delete(delete_bucket))
+        .route(
+            BUCKETS_PATH,
+            post(create_bucket).patch(set_bucket).delete(delete_bucket),
+        )
         .route_layer(from_fn_with_state(cp.clone(), authenticate));
     Router::new()
         .route(JOIN_PATH, post(join))
@@ -67,7 +71,26 @@ async fn create_bucket(
 ) -> Result<Json<BucketChanged>, Error> {
     let tenant = tenant_of(&cp, &body.tenant_id, &body.access_key_id).await?;
     let (actor, origin) = on_behalf(node, body.access_key_id, body.request_id, origin);
-    let receipt = buckets::create(&cp, tenant, &body.name, actor, origin).await?;
+    let new = NewBucket {
+        name: body.name,
+        object_lock: body.object_lock,
+        public_read: body.public_read,
+    };
+    let receipt = buckets::create(&cp, tenant, new, actor, origin).await?;
+    Ok(Json(BucketChanged {
+        revision: receipt.revision,
+    }))
+}
+
+async fn set_bucket(
+    State(cp): State<ControlPlane>,
+    Extension(node): Extension<NodeId>,
+    origin: Origin,
+    Body(body): Body<SetBucket>,
+) -> Result<Json<BucketChanged>, Error> {
+    let tenant = tenant_of(&cp, &body.tenant_id, &body.access_key_id).await?;
+    let (actor, origin) = on_behalf(node, body.access_key_id, body.request_id, origin);
+    let receipt = buckets::set(&cp, tenant, &body.name, body.setting, actor, origin).await?;
     Ok(Json(BucketChanged {
         revision: receipt.revision,
     }))

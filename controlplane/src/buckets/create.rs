@@ -3,15 +3,16 @@
 
 use http::StatusCode;
 use serde_json::json;
+use sqlx::types::Json;
 use wire::TenantStatus;
 
-use super::{APPLY_TIMEOUT, Change, aborted, is_valid_name};
-use crate::engine::ENGINE_ID;
+use super::{APPLY_TIMEOUT, Change, NewBucket, aborted, is_valid_name};
+use crate::engine::{ENGINE_ID, Removed};
 use crate::ids::BucketId;
 use crate::{Error, PlacementKind, Receipt, audit, db, tenants};
 
-pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
-    if !is_valid_name(&change.name) {
+pub(super) async fn run(change: Change, new: NewBucket) -> Result<Receipt, Error> {
+    if !is_valid_name(&new.name) {
         let message = "A bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens.";
         return Err(Error::s3(
             StatusCode::BAD_REQUEST,
@@ -19,19 +20,16 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
             message,
         ));
     }
-    let row = claim(&change).await?;
-    if row.prefix.is_empty() {
-        let engine = change.cp.engine();
-        let made = change
-            .at_engine(engine.create_bucket(&row.engine_bucket, false))
-            .await;
-        if let Err(error) = made {
-            // Perhaps it was made all the same: the row stays, with the engine bucket's name in it.
-            let mut tx = change.begin().await?;
-            db::buckets::release(&mut tx, row.id, change.claim).await?;
-            tx.commit().await?;
-            return Err(error);
-        }
+    let row = match claim(&change, &new).await {
+        Err(error) if change.may_try_again(&error).await? => claim(&change, &new).await?,
+        other => other?,
+    };
+    if let Err(error) = make(&change, &new, &row).await {
+        // Perhaps it was made all the same: the row stays, with the engine bucket's name in it.
+        let mut tx = change.begin().await?;
+        db::buckets::release(&mut tx, row.id, change.claim).await?;
+        tx.commit().await?;
+        return Err(error);
     }
     let mut tx = change.begin().await?;
     tenants::lock(&mut tx, change.tenant).await?;
@@ -45,8 +43,8 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
         cp,
         Some(tenant),
         "bucket.create",
-        &change.name,
-        json!({}),
+        &new.name,
+        json!({ "public_read": new.public_read, "object_lock": new.object_lock }),
     )
     .await?;
     let revision = db::revision::next_for_tenant(&mut tx, tenant).await?;
@@ -54,16 +52,17 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
     Ok(cp.wait_applied(revision, APPLY_TIMEOUT).await)
 }
 
-/// A row in state `creating` that is ours for now.
-async fn claim(change: &Change) -> Result<db::buckets::Row, Error> {
+/// A row in state `creating` that is ours for now. A public name is reserved by it.
+async fn claim(change: &Change, new: &NewBucket) -> Result<db::buckets::Row, Error> {
     let mut tx = change.begin().await?;
     let tenant = tenants::lock(&mut tx, change.tenant).await?;
     if tenant.status != TenantStatus::Active {
         let message = "This account may not create buckets at the moment.";
         return Err(Error::s3(StatusCode::FORBIDDEN, "AccessDenied", message));
     }
-    let row = match db::buckets::find(&mut tx, change.tenant, &change.name).await? {
-        Some(row) if row.status == "active" => {
+    let left = db::buckets::find(&mut tx, change.tenant, &new.name).await?;
+    if let Some(row) = &left {
+        if row.status == "active" {
             let message = "There is a bucket of this name already.";
             return Err(Error::s3(
                 StatusCode::CONFLICT,
@@ -71,32 +70,74 @@ async fn claim(change: &Change) -> Result<db::buckets::Row, Error> {
                 message,
             ));
         }
-        Some(row) if row.status == "deleting" || change.is_claimed(&row) => return Err(aborted()),
-        Some(row) => {
-            db::buckets::set(&mut tx, row.id, "creating", change.claimed()).await?;
-            row
+        if row.status == "deleting" || change.is_claimed(row) {
+            return Err(aborted());
         }
-        None => {
-            let limit = tenant.plan.bucket_limit;
-            if db::buckets::count(&mut tx, change.tenant).await? >= i64::from(limit) {
-                let message = format!("The plan allows {limit} buckets.");
-                return Err(Error::s3(
-                    StatusCode::BAD_REQUEST,
-                    "TooManyBuckets",
-                    message,
-                ));
-            }
-            let row = place(change);
-            db::buckets::insert(&mut tx, &row).await?;
-            row
+    }
+    let taken_up = left.is_some();
+    let row = left.unwrap_or_else(|| place(change, new));
+    if new.object_lock {
+        let able = db::engines::capabilities(&mut tx, &row.engine_id).await?;
+        if !row.prefix.is_empty() || !able.object_lock {
+            let message = "Object lock is not implemented where this bucket would be stored.";
+            return Err(Error::s3(
+                StatusCode::NOT_IMPLEMENTED,
+                "NotImplemented",
+                message,
+            ));
         }
-    };
+    }
+    if taken_up {
+        db::buckets::set(&mut tx, row.id, "creating", change.claimed()).await?;
+        db::buckets::set_public_read(&mut tx, row.id, new.public_read).await?;
+    } else {
+        let limit = tenant.plan.bucket_limit;
+        if db::buckets::count(&mut tx, change.tenant).await? >= i64::from(limit) {
+            let message = format!("The plan allows {limit} buckets.");
+            return Err(Error::s3(
+                StatusCode::BAD_REQUEST,
+                "TooManyBuckets",
+                message,
+            ));
+        }
+        db::buckets::insert(&mut tx, &row).await?;
+    }
     tx.commit().await?;
     Ok(row)
 }
 
+/// The engine's bucket, if it is to be one of its own. Whether it has object lock is decided when it is made, so that
+/// what a former attempt made otherwise goes first.
+async fn make(change: &Change, new: &NewBucket, row: &db::buckets::Row) -> Result<(), Error> {
+    if !row.prefix.is_empty() {
+        return Ok(());
+    }
+    let (engine, bucket) = (change.cp.engine(), &row.engine_bucket);
+    if row.object_lock != new.object_lock {
+        let discard = async {
+            // No node ever heard of it.
+            let versions = engine.has_versions(bucket, false).await?;
+            let empty = !versions && engine.is_empty(bucket, "").await?;
+            anyhow::ensure!(empty, "{bucket} was never in use, and holds something");
+            let removed = engine.remove_bucket(bucket).await?;
+            anyhow::ensure!(removed == Removed::Gone, "{bucket} cannot be removed");
+            Ok(())
+        };
+        change.at_engine(discard).await?;
+        let mut tx = change.begin().await?;
+        let ours =
+            db::buckets::set_object_lock(&mut tx, row.id, change.claim, new.object_lock).await?;
+        if !ours {
+            return Err(aborted());
+        }
+        tx.commit().await?;
+    }
+    let made = engine.create_bucket(bucket, new.object_lock);
+    change.at_engine(made).await
+}
+
 /// Ids alone: nothing that a customer chose is part of where the objects are.
-fn place(change: &Change) -> db::buckets::Row {
+fn place(change: &Change, new: &NewBucket) -> db::buckets::Row {
     let id = BucketId::random();
     let engine = &change.cp.config().engine;
     let (engine_bucket, prefix) = match (engine.placement, &engine.pool_bucket) {
@@ -107,7 +148,7 @@ fn place(change: &Change) -> db::buckets::Row {
     db::buckets::Row {
         id: id.0,
         tenant_id: change.tenant.0,
-        name: change.name.clone(),
+        name: new.name.clone(),
         status: "creating".to_owned(),
         engine_id: ENGINE_ID.to_owned(),
         engine_bucket,
@@ -115,5 +156,8 @@ fn place(change: &Change) -> db::buckets::Row {
         created_at: change.cp.clock().now(),
         claim: claimed.map(|(claim, _)| claim),
         claimed_until: claimed.map(|(_, until)| until),
+        public_read: new.public_read,
+        cors: Json::default(),
+        object_lock: new.object_lock,
     }
 }

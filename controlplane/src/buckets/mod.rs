@@ -1,10 +1,12 @@
 //! Buckets: rows here, engine buckets or prefixes on the engine.
 //! Creating and deleting talk to the engine between transactions, and can be taken up again where they broke off.
 
+mod cors;
 mod create;
 mod delete;
 mod heal;
 mod name;
+mod set;
 
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use chrono::{DateTime, Utc};
 use http::StatusCode;
 use serde::Serialize;
 use uuid::Uuid;
+use wire::{BucketSetting, CorsRule};
 
 use crate::ids::{BucketId, TenantId};
 use crate::{Actor, ControlPlane, Error, Origin, Receipt, Tx, db};
@@ -26,12 +29,27 @@ const CLAIM: chrono::Duration = chrono::Duration::seconds(90);
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a change waits for the nodes.
 const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
+const PUBLIC_NAME_TAKEN: &str = "BucketAlreadyExists";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Bucket {
     pub id: BucketId,
     pub name: String,
     pub created_at: DateTime<Utc>,
+    /// Anybody may list it and read its objects. At most one bucket of a name is, over all tenants.
+    pub public_read: bool,
+    pub cors: Vec<CorsRule>,
+    /// Made with S3 Object Lock.
+    pub object_lock: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NewBucket {
+    pub name: String,
+    /// Needs a placement of its own, and an engine that was found to hold locks; else `NotImplemented`.
+    pub object_lock: bool,
+    /// `BucketAlreadyExists` where a public bucket has the name.
+    pub public_read: bool,
 }
 
 /// The tenant's buckets by name.
@@ -44,12 +62,28 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Bucket>, Error> {
 pub async fn create(
     cp: &ControlPlane,
     tenant: TenantId,
+    new: NewBucket,
+    actor: Actor,
+    origin: Origin,
+) -> Result<Receipt, Error> {
+    let change = Change::new(cp, tenant, &new.name, actor, origin);
+    finish(tokio::spawn(create::run(change, new))).await
+}
+
+/// Changes one setting, and waits up to a second for the nodes. Goes on when the caller goes away. What is so
+/// already is no change, and answers the tenant's present revision. Refused: `NoSuchBucket`, `OperationAborted` (it is
+/// being deleted), `AccessDenied` (the tenant is not active), `BucketAlreadyExists` (another public bucket has the
+/// name), `MalformedXML` and `InvalidRequest` (CORS rules that S3 does not take).
+pub async fn set(
+    cp: &ControlPlane,
+    tenant: TenantId,
     name: &str,
+    setting: BucketSetting,
     actor: Actor,
     origin: Origin,
 ) -> Result<Receipt, Error> {
     let change = Change::new(cp, tenant, name, actor, origin);
-    finish(tokio::spawn(create::run(change))).await
+    finish(tokio::spawn(set::run(change, setting))).await
 }
 
 /// Deletes the bucket if it is empty, and waits up to a second for the nodes. Goes on when the caller goes away.
@@ -68,7 +102,7 @@ async fn finish(task: tokio::task::JoinHandle<Result<Receipt, Error>>) -> Result
     task.await.map_err(|error| Error::Internal(error.into()))?
 }
 
-/// A creation or deletion under way, and the claim under which it is.
+/// A change under way, and the claim under which it is where it takes one.
 struct Change {
     cp: ControlPlane,
     tenant: TenantId,
@@ -93,6 +127,18 @@ impl Change {
     async fn begin(&self) -> Result<Tx, Error> {
         let tx = self.cp.begin_tenant(self.tenant).await?;
         Ok(tx.acting(self.actor.clone(), self.origin.clone()))
+    }
+
+    /// Whether it is worth trying again after this refusal: a creation that broke off had the public name.
+    async fn may_try_again(&self, refusal: &Error) -> Result<bool, Error> {
+        if refusal.code() != PUBLIC_NAME_TAKEN {
+            return Ok(false);
+        }
+        let mut tx = self.cp.begin_system().await?;
+        let now = self.cp.clock().now();
+        let freed = db::buckets::free_public_name(&mut tx, &self.name, now).await?;
+        tx.commit().await?;
+        Ok(freed)
     }
 
     fn claimed(&self) -> Option<(Uuid, DateTime<Utc>)> {
@@ -134,4 +180,13 @@ fn aborted() -> Error {
 fn no_such_bucket() -> Error {
     let message = "There is no bucket of this name.";
     Error::s3(StatusCode::NOT_FOUND, "NoSuchBucket", message)
+}
+
+pub(crate) fn public_name_taken() -> Error {
+    Error::s3(
+        StatusCode::CONFLICT,
+        PUBLIC_NAME_TAKEN,
+        "There is a public bucket of this name already. All customers share the names of public buckets, because a \
+         request without a signature names nothing but the bucket. Take another name, or keep the bucket private.",
+    )
 }

@@ -1,12 +1,17 @@
 //! Buckets and their states.
 
 use chrono::{DateTime, Utc};
+use sqlx::types::Json;
 use sqlx::{PgConnection, query, query_as, query_scalar};
 use uuid::Uuid;
+use wire::CorsRule;
 
-use crate::buckets::Bucket;
+use crate::buckets::{self, Bucket};
 use crate::ids::{BucketId, TenantId};
 use crate::{Error, Tx};
+
+/// At most one public bucket of a name over all tenants.
+const PUBLIC_NAME: &str = "buckets_by_public_name";
 
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
@@ -20,12 +25,23 @@ pub(crate) struct Row {
     pub created_at: DateTime<Utc>,
     pub claim: Option<Uuid>,
     pub claimed_until: Option<DateTime<Utc>>,
+    pub public_read: bool,
+    pub cors: Json<Vec<CorsRule>>,
+    pub object_lock: bool,
+}
+
+fn refusal(error: sqlx::Error) -> Error {
+    match error.as_database_error().and_then(|e| e.constraint()) {
+        Some(PUBLIC_NAME) => buckets::public_name_taken(),
+        _ => error.into(),
+    }
 }
 
 /// Those that customers see, by name.
 pub(crate) async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Bucket>, Error> {
     let rows = query!(
-        "SELECT id, name, created_at FROM buckets WHERE tenant_id = $1 AND status <> 'creating' ORDER BY name",
+        r#"SELECT id, name, created_at, public_read, cors AS "cors: Json<Vec<CorsRule>>", object_lock
+           FROM buckets WHERE tenant_id = $1 AND status <> 'creating' ORDER BY name"#,
         tenant.0
     )
     .fetch_all(tx.connection())
@@ -36,6 +52,9 @@ pub(crate) async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Bucket>, E
             id: row.id.into(),
             name: row.name,
             created_at: row.created_at,
+            public_read: row.public_read,
+            cors: row.cors.0,
+            object_lock: row.object_lock,
         })
         .collect())
 }
@@ -43,8 +62,9 @@ pub(crate) async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Bucket>, E
 pub(crate) async fn find(tx: &mut Tx, tenant: TenantId, name: &str) -> Result<Option<Row>, Error> {
     let row = query_as!(
         Row,
-        "SELECT id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until
-         FROM buckets WHERE tenant_id = $1 AND name = $2 FOR UPDATE",
+        r#"SELECT id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until,
+                  public_read, cors AS "cors: Json<Vec<CorsRule>>", object_lock
+           FROM buckets WHERE tenant_id = $1 AND name = $2 FOR UPDATE"#,
         tenant.0,
         name
     )
@@ -63,10 +83,12 @@ pub(crate) async fn count(tx: &mut Tx, tenant: TenantId) -> Result<i64, Error> {
     Ok(count)
 }
 
+/// Refused with `BucketAlreadyExists` where it is public and its name is another public bucket's.
 pub(crate) async fn insert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
     query!(
-        "INSERT INTO buckets (id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        "INSERT INTO buckets (id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim,
+                              claimed_until, public_read, cors, object_lock)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         row.id,
         row.tenant_id,
         row.name,
@@ -76,10 +98,14 @@ pub(crate) async fn insert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
         row.prefix,
         row.created_at,
         row.claim,
-        row.claimed_until
+        row.claimed_until,
+        row.public_read,
+        Json(&row.cors.0) as _,
+        row.object_lock
     )
     .execute(tx.connection())
-    .await?;
+    .await
+    .map_err(refusal)?;
     Ok(())
 }
 
@@ -102,6 +128,48 @@ pub(crate) async fn set(
     Ok(())
 }
 
+/// Refused with `BucketAlreadyExists` where the name is another public bucket's.
+pub(crate) async fn set_public_read(tx: &mut Tx, id: Uuid, public_read: bool) -> Result<(), Error> {
+    query!(
+        "UPDATE buckets SET public_read = $2 WHERE id = $1",
+        id,
+        public_read
+    )
+    .execute(tx.connection())
+    .await
+    .map_err(refusal)?;
+    Ok(())
+}
+
+pub(crate) async fn set_cors(tx: &mut Tx, id: Uuid, cors: &[CorsRule]) -> Result<(), Error> {
+    query!(
+        "UPDATE buckets SET cors = $2 WHERE id = $1",
+        id,
+        Json(cors) as _
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// How the engine's bucket is about to be made. `false`: the claim is no longer the caller's.
+pub(crate) async fn set_object_lock(
+    tx: &mut Tx,
+    id: Uuid,
+    claim: Uuid,
+    object_lock: bool,
+) -> Result<bool, Error> {
+    let done = query!(
+        "UPDATE buckets SET object_lock = $3 WHERE id = $1 AND claim = $2",
+        id,
+        claim,
+        object_lock
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Ends a claim by becoming active. `false`: the claim is no longer the caller's.
 pub(crate) async fn activate(
     tx: &mut Tx,
@@ -121,10 +189,12 @@ pub(crate) async fn activate(
     Ok(done.rows_affected() == 1)
 }
 
-/// Lets go of a claim; the state stays, and whoever comes next may take it up.
+/// Lets go of a claim; the state stays, and whoever comes next may take it up. What is not there yet holds no public
+/// name.
 pub(crate) async fn release(tx: &mut Tx, id: Uuid, claim: Uuid) -> Result<(), Error> {
     query!(
-        "UPDATE buckets SET claim = NULL, claimed_until = NULL WHERE id = $1 AND claim = $2",
+        "UPDATE buckets SET claim = NULL, claimed_until = NULL, public_read = public_read AND status <> 'creating'
+         WHERE id = $1 AND claim = $2",
         id,
         claim
     )
@@ -152,8 +222,9 @@ pub(crate) async fn of_tenants(
 ) -> Result<Vec<Row>, sqlx::Error> {
     query_as!(
         Row,
-        "SELECT id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until
-         FROM buckets WHERE tenant_id = ANY($1) AND status <> 'creating' ORDER BY tenant_id, name",
+        r#"SELECT id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until,
+                  public_read, cors AS "cors: Json<Vec<CorsRule>>", object_lock
+           FROM buckets WHERE tenant_id = ANY($1) AND status <> 'creating' ORDER BY tenant_id, name"#,
         tenants
     )
     .fetch_all(conn)
@@ -173,4 +244,24 @@ pub(crate) async fn left_deleting(
     .fetch_all(tx.connection())
     .await?;
     Ok(rows.into_iter().map(|r| (r.tenant_id, r.name)).collect())
+}
+
+/// Frees a public name that a creation nobody is at work on any more had reserved, and ends its claim: whoever comes
+/// back to it finds that it is no longer his. Needs a system transaction. `false`: the name is not so reserved.
+pub(crate) async fn free_public_name(
+    tx: &mut Tx,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    // A row that is locked is being taken up; waiting for it could be waiting for each other.
+    let done = query!(
+        "UPDATE buckets SET public_read = false, claim = NULL, claimed_until = NULL
+         WHERE id IN (SELECT id FROM buckets WHERE name = $1 AND public_read AND status = 'creating'
+                      AND (claimed_until IS NULL OR claimed_until <= $2) FOR UPDATE SKIP LOCKED)",
+        name,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() > 0)
 }

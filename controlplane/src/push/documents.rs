@@ -175,8 +175,8 @@ fn bucket(row: db::buckets::Row) -> Bucket {
             bucket: row.engine_bucket,
             prefix: row.prefix,
         },
-        public_read: false,
-        cors: Vec::new(),
+        public_read: row.public_read,
+        cors: row.cors.0,
     }
 }
 

@@ -1,9 +1,26 @@
-//! `vaultaire plan list` and `vaultaire node list`.
+//! `vaultaire bucket list`, `vaultaire plan list` and `vaultaire node list`.
 
 use super::client::Client;
 use super::print_many;
-use crate::cli::{NodeCommand, PlanCommand};
+use crate::cli::{BucketCommand, NodeCommand, PlanCommand};
 use crate::settings::Environment;
+
+pub async fn bucket(
+    BucketCommand::List { tenant, target }: BucketCommand,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let answer = Client::new(&target, environment)?
+        .get(&["tenants", &tenant, "buckets"])
+        .await?;
+    let columns = [
+        "name",
+        "created_at",
+        "public_read",
+        "object_lock",
+        "cors_rules",
+    ];
+    print_many(&answer, "buckets", &columns, target.json)
+}
 
 pub async fn plan(
     PlanCommand::List { target }: PlanCommand,
