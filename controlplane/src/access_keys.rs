@@ -1,9 +1,12 @@
 //! Access keys: made, listed, revoked. The secret leaves this module once, at creation.
 
+use std::net::IpAddr;
+
 use chrono::{DateTime, SubsecRound, Utc};
+use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::json;
-use wire::{Permission, Revision, Scope};
+use wire::{Action, Permission, Revision, Scope};
 use zeroize::Zeroizing;
 
 use crate::ids::TenantId;
@@ -141,6 +144,60 @@ pub(crate) fn seal_row(tenant: TenantId, access_key_id: &str) -> String {
     format!("{tenant}/{access_key_id}")
 }
 
+/// Networks in CIDR notation; a single address is a network of its own. Refused with the field `source_addresses`.
+pub fn source_addresses(texts: &[String]) -> Result<Vec<IpNet>, Error> {
+    texts.iter().map(|text| source_address(text)).collect()
+}
+
+/// Without the bits that are no part of the network: `10.1.2.3/8` is `10.0.0.0/8`. An IPv4 address within IPv6 is what
+/// it is.
+fn source_address(text: &str) -> Result<IpNet, Error> {
+    let network = match text.trim().parse::<IpNet>() {
+        Ok(network) => Ok(network.trunc()),
+        Err(_) => text
+            .trim()
+            .parse::<IpAddr>()
+            .map(|a| a.to_canonical().into()),
+    };
+    network.map_err(|_| {
+        let shown: String = text.chars().filter(|c| !c.is_control()).take(50).collect();
+        let message = format!(
+            "`{shown}` is neither an address nor a network such as 203.0.113.0/24 or 2001:db8::/32."
+        );
+        Error::validation("source_addresses", message)
+    })
+}
+
+/// What the permission allows at all.
+fn allowed(permission: Permission) -> &'static [Action] {
+    match permission {
+        Permission::Read => &[Action::List, Action::Read],
+        Permission::Write => &[Action::Write, Action::Delete],
+        Permission::Full => &[Action::List, Action::Read, Action::Write, Action::Delete],
+        Permission::Unknown => &[],
+    }
+}
+
+/// In one order, each once. An action that the permission does not allow would be a promise that nothing keeps.
+fn check_actions(scope: &mut Scope) -> Result<(), Error> {
+    let allowed = allowed(scope.permission);
+    if scope.actions.contains(&Action::Unknown) {
+        let message = "Each is list, read, write or delete.";
+        return Err(Error::validation("actions", message));
+    }
+    if scope.actions.iter().any(|action| !allowed.contains(action)) {
+        let message = match scope.permission {
+            Permission::Read => "The permission read allows no more than list and read.",
+            _ => "The permission write allows no more than write and delete.",
+        };
+        return Err(Error::validation("actions", message));
+    }
+    let given = std::mem::take(&mut scope.actions);
+    let named = allowed.iter().filter(|action| given.contains(action));
+    scope.actions = named.copied().collect();
+    Ok(())
+}
+
 fn check(mut new: NewAccessKey, now: DateTime<Utc>) -> Result<NewAccessKey, Error> {
     new.name = new.name.trim().to_owned();
     if new.name.is_empty() || new.name.chars().count() > MAX_NAME {
@@ -183,6 +240,7 @@ fn check(mut new: NewAccessKey, now: DateTime<Utc>) -> Result<NewAccessKey, Erro
             "It is read, write or full.",
         ));
     }
+    check_actions(&mut new.scope)?;
     Ok(new)
 }
 
@@ -216,5 +274,59 @@ mod tests {
         let mut newer = new("x");
         newer.scope.permission = Permission::Unknown;
         assert_eq!(field(newer).as_deref(), Some("permission"));
+    }
+
+    #[test]
+    fn actions_are_among_what_the_permission_allows() {
+        use Action::{Delete, List, Read, Unknown, Write};
+        let with = |permission, actions: &[Action]| {
+            let mut new = new("x");
+            new.scope.permission = permission;
+            new.scope.actions = actions.to_vec();
+            check(new, DateTime::UNIX_EPOCH).map(|new| new.scope.actions)
+        };
+        let kept = |permission, actions: &[Action]| with(permission, actions).ok();
+        assert_eq!(kept(Permission::Full, &[]), Some(vec![]));
+        let twice = [Delete, List, Delete];
+        assert_eq!(kept(Permission::Full, &twice), Some(vec![List, Delete]));
+        assert_eq!(kept(Permission::Read, &[Read]), Some(vec![Read]));
+        assert_eq!(kept(Permission::Write, &[Delete]), Some(vec![Delete]));
+        for (permission, actions) in [
+            (Permission::Read, [List, Write]),
+            (Permission::Write, [Write, Read]),
+            (Permission::Full, [Read, Unknown]),
+        ] {
+            let error = with(permission, &actions).err();
+            let field = error.as_ref().and_then(Error::field);
+            assert_eq!(field, Some("actions"), "{permission:?} {actions:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_address_is_a_network() {
+        let shown = |text: &str| source_address(text).map(|network| network.to_string()).ok();
+        for (text, network) in [
+            ("203.0.113.7", "203.0.113.7/32"),
+            (" 203.0.113.7 ", "203.0.113.7/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+            ("::ffff:203.0.113.7", "203.0.113.7/32"),
+            ("10.1.2.3/8", "10.0.0.0/8"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+            ("2001:db8::1/32", "2001:db8::/32"),
+        ] {
+            assert_eq!(shown(text).as_deref(), Some(network), "{text}");
+        }
+        for text in [
+            "",
+            "example.com",
+            "10.0.0.0/33",
+            "10.0.0",
+            "10.0.0.0/",
+            "1.2.3.4:80",
+            "::1/129",
+            "*",
+        ] {
+            assert_eq!(shown(text), None, "{text}");
+        }
     }
 }

@@ -182,6 +182,30 @@ async fn a_refusal_names_the_field_and_changes_nothing() {
             json!({ "expires_in_seconds": 0 }),
             "expires_at",
         ),
+        (
+            Method::POST,
+            keys.as_str(),
+            json!({ "actions": ["list", "admin"] }),
+            "actions",
+        ),
+        (
+            Method::POST,
+            keys.as_str(),
+            json!({ "permission": "read", "actions": ["write"] }),
+            "actions",
+        ),
+        (
+            Method::POST,
+            keys.as_str(),
+            json!({ "source_addresses": ["10.0.0.0/33"] }),
+            "source_addresses",
+        ),
+        (
+            Method::POST,
+            keys.as_str(),
+            json!({ "source_addresses": vec!["10.0.0.1"; 101] }),
+            "source_addresses",
+        ),
     ];
     for (method, path, body, field) in cases {
         let (status, problem) = plane.admin(method, path, Some(body.clone())).await;
@@ -214,7 +238,7 @@ async fn an_access_key_bears_its_scope_and_its_end() {
     let path = format!("/tenants/{}/access-keys", tenant.id);
     let body = json!({
         "name": "backup", "buckets": ["photos"], "prefixes": ["2026/"], "permission": "read",
-        "expires_in_seconds": 3600,
+        "actions": ["read"], "source_addresses": ["203.0.113.7", "10.1.2.3/8"], "expires_in_seconds": 3600,
     });
     let (status, made) = plane.admin(Method::POST, &path, Some(body)).await;
     assert_eq!(status, StatusCode::CREATED);
@@ -230,6 +254,9 @@ async fn an_access_key_bears_its_scope_and_its_end() {
     assert_eq!(pushed.scope.buckets, ["photos"]);
     assert_eq!(pushed.scope.prefixes, ["2026/"]);
     assert_eq!(pushed.scope.permission, wire::Permission::Read);
+    assert_eq!(pushed.scope.actions, [wire::Action::Read]);
+    let networks = ["203.0.113.7/32", "10.0.0.0/8"];
+    assert_eq!(json!(pushed.scope.source_addresses), json!(networks));
     assert_eq!(
         pushed.expires_at,
         Some(plane.clock.now() + Duration::hours(1))
@@ -237,6 +264,11 @@ async fn an_access_key_bears_its_scope_and_its_end() {
     let (_, list) = plane.admin(Method::GET, &path, None).await;
     assert_eq!(list["access_keys"].as_array().unwrap().len(), 2);
     assert!(list.to_string().contains("backup") && !list.to_string().contains("secret"));
+    let scope = &list["access_keys"].as_array().unwrap().iter();
+    let mut scopes = scope.clone().map(|key| &key["scope"]);
+    assert!(
+        scopes.any(|s| s["actions"] == json!(["read"]) && s["source_addresses"] == json!(networks))
+    );
     plane.stop().await;
 }
 

@@ -163,6 +163,25 @@ impl Permission {
     }
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Action {
+    List,
+    Read,
+    Write,
+    Delete,
+}
+
+impl Action {
+    pub fn name(self) -> &'static str {
+        match self {
+            Action::List => "list",
+            Action::Read => "read",
+            Action::Write => "write",
+            Action::Delete => "delete",
+        }
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Create an access key; its secret is shown this once
@@ -177,6 +196,12 @@ pub enum KeyCommand {
         prefixes: Vec<String>,
         #[arg(long)]
         permission: Option<Permission>,
+        /// Only this of what the permission allows (repeat for more)
+        #[arg(long = "action", value_name = "ACTION")]
+        actions: Vec<Action>,
+        /// Only from this address or network, such as 203.0.113.0/24 (repeat for more)
+        #[arg(long = "source-address", value_name = "CIDR")]
+        source_addresses: Vec<String>,
         /// How long it lives: 30m, 12h, 7d
         #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
         expires_in: Option<Seconds>,

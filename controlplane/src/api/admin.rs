@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use wire::{Permission, Scope, TenantStatus};
+use wire::{Action, Permission, Scope, TenantStatus};
 
 use super::json::Body;
 use super::node::bearer;
@@ -233,6 +233,11 @@ struct NewAccessKeyBody {
     #[serde(default)]
     permission: Permission,
     #[serde(default)]
+    actions: Vec<Action>,
+    /// Networks in CIDR notation, or single addresses.
+    #[serde(default)]
+    source_addresses: Vec<String>,
+    #[serde(default)]
     expires_in_seconds: Option<u32>,
 }
 
@@ -284,7 +289,8 @@ async fn create_access_key(
             buckets: body.buckets,
             prefixes: body.prefixes,
             permission: body.permission,
-            ..Scope::default()
+            actions: body.actions,
+            source_addresses: access_keys::source_addresses(&body.source_addresses)?,
         },
         expires_at: lifetime.map(|s| cp.clock().now() + chrono::Duration::seconds(s)),
     };

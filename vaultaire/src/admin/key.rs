@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::{print, print_many, print_one};
-use crate::cli::KeyCommand;
+use crate::cli::{Action, KeyCommand};
 use crate::settings::Environment;
 
 pub async fn run(command: KeyCommand, environment: &Environment) -> anyhow::Result<()> {
@@ -14,6 +14,8 @@ pub async fn run(command: KeyCommand, environment: &Environment) -> anyhow::Resu
             buckets,
             prefixes,
             permission,
+            actions,
+            source_addresses,
             expires_in,
             name,
             target,
@@ -30,6 +32,12 @@ pub async fn run(command: KeyCommand, environment: &Environment) -> anyhow::Resu
             }
             if let Some(permission) = permission {
                 body["permission"] = permission.name().into();
+            }
+            if !actions.is_empty() {
+                body["actions"] = actions.into_iter().map(Action::name).collect();
+            }
+            if !source_addresses.is_empty() {
+                body["source_addresses"] = source_addresses.into();
             }
             if let Some(seconds) = expires_in {
                 body["expires_in_seconds"] = seconds.into();
@@ -49,6 +57,8 @@ pub async fn run(command: KeyCommand, environment: &Environment) -> anyhow::Resu
                 "scope.permission",
                 "scope.buckets",
                 "scope.prefixes",
+                "scope.actions",
+                "scope.source_addresses",
                 "expires_at",
                 "revoked_at",
             ];

@@ -7,7 +7,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use controlplane::access_keys::{self, AccessKey};
 use sha2::{Digest, Sha256};
-use wire::{Permission, Scope};
+use wire::{Action, Permission, Scope};
 
 use crate::App;
 use crate::errors::FormErrors;
@@ -101,9 +101,23 @@ pub fn permission_word(permission: Permission) -> &'static str {
     }
 }
 
+fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::List => "list",
+        Action::Read => "read",
+        Action::Write => "write",
+        Action::Delete => "delete",
+        Action::Unknown => "none",
+    }
+}
+
 /// What a key is limited to beyond its permission, in one line.
 fn limits(scope: &Scope) -> Option<String> {
     let mut parts = Vec::new();
+    if !scope.actions.is_empty() {
+        let words: Vec<&str> = scope.actions.iter().copied().map(action_word).collect();
+        parts.push(format!("only {}", words.join(", ")));
+    }
     if !scope.buckets.is_empty() {
         parts.push(format!("buckets {}", scope.buckets.join(", ")));
     }
@@ -212,6 +226,20 @@ mod tests {
         assert_eq!(
             limits(&scope).as_deref(),
             Some("buckets a, b; prefixes logs/")
+        );
+        let scope = Scope {
+            actions: vec![Action::List, Action::Read],
+            source_addresses: ["203.0.113.0/24", "2001:db8::1/128"]
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect(),
+            ..scope
+        };
+        assert_eq!(
+            limits(&scope).as_deref(),
+            Some(
+                "only list, read; buckets a, b; prefixes logs/; from 203.0.113.0/24, 2001:db8::1/128"
+            )
         );
     }
 }
