@@ -40,6 +40,7 @@ async fn metrics(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Er
     let revision = db::revision::head(tx.connection()).await?;
     let tenants = db::tenants::count(tx.connection()).await?;
     let nodes = nodes::list(&mut tx, &cp).await?;
+    let (probed, engines) = db::engines::count_probed(tx.connection()).await?;
     drop(tx);
     let connected = nodes.iter().filter(|n| n.connected).count();
     let streams = cp.push().acks.count();
@@ -69,6 +70,12 @@ async fn metrics(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Er
         "vaultaire_nodes_connected",
         "Nodes connected to any control plane.",
         &connected,
+    );
+    gauge("vaultaire_engines", "Storage engines.", &engines);
+    gauge(
+        "vaultaire_engines_probed",
+        "Storage engines of which it is known what they can do.",
+        &probed,
     );
     gauge(
         "vaultaire_streams",

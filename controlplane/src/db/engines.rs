@@ -61,7 +61,8 @@ pub(crate) async fn upsert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
          ON CONFLICT (id) DO UPDATE SET endpoint = EXCLUDED.endpoint, region = EXCLUDED.region,
             access_key_id = EXCLUDED.access_key_id, secret = EXCLUDED.secret, placement = EXCLUDED.placement,
-            pool_bucket = EXCLUDED.pool_bucket, capabilities = EXCLUDED.capabilities",
+            pool_bucket = EXCLUDED.pool_bucket, capabilities = EXCLUDED.capabilities,
+            probed_at = CASE WHEN $9 THEN engines.probed_at END",
         row.id,
         row.endpoint,
         row.region,
@@ -69,11 +70,20 @@ pub(crate) async fn upsert(tx: &mut Tx, row: &Row) -> Result<(), Error> {
         row.secret,
         row.placement,
         row.pool_bucket,
-        Json(row.capabilities.0) as _
+        Json(row.capabilities.0) as _,
+        row.capabilities.0 != EngineCapabilities::default()
     )
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// How many were probed, and how many there are.
+pub(crate) async fn count_probed(conn: &mut PgConnection) -> Result<(i64, i64), sqlx::Error> {
+    let row = query!(r#"SELECT count(probed_at) AS "probed!", count(*) AS "all!" FROM engines"#)
+        .fetch_one(conn)
+        .await?;
+    Ok((row.probed, row.all))
 }
 
 pub(crate) async fn set_capabilities(

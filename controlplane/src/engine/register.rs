@@ -64,16 +64,19 @@ async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<bool> {
     };
     if let Some(known) = known {
         let secret = master_key.open(Purpose::EngineSecret, ENGINE_ID, &known.secret)?;
-        let same_engine = known.endpoint == row.endpoint;
-        if same_engine
+        let same_account = known.access_key_id == row.access_key_id
+            && secret.as_slice() == config.secret_access_key.as_bytes();
+        if same_account
+            && known.endpoint == row.endpoint
             && known.region == row.region
-            && known.access_key_id == row.access_key_id
             && known.placement == row.placement
             && known.pool_bucket == row.pool_bucket
-            && secret.as_slice() == config.secret_access_key.as_bytes()
         {
             return Ok(false);
         }
+        // An engine may move, and its account may be exchanged; with both it is another one.
+        let same_engine =
+            (same_account || known.endpoint == row.endpoint) && known.placement == row.placement;
         if same_engine {
             row.capabilities = known.capabilities;
         }

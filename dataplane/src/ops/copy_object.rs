@@ -1,9 +1,10 @@
 //! CopyObject and UploadPartCopy. The source is a read, authorised as one, in the same tenant.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>
 
-use http::Method;
+use http::{HeaderMap, HeaderValue, Method};
 
 use super::get_object::part_number;
+use super::versions::SOURCE_VERSION_ID;
 use super::{Answer, Call, xml};
 use crate::copy_source;
 use crate::error::{Code, S3Error};
@@ -67,7 +68,7 @@ pub async fn perform(call: Call) -> Answer {
     let to = response.headers_mut();
     answer_about_encryption(&headers, to);
     call.answer_version(place, &headers, to)?;
-    call.answer_source_version(source.place, &source.key, &headers, to)?;
+    source.answer_version(&call, &headers, to)?;
     Ok(response)
 }
 
@@ -106,13 +107,15 @@ pub async fn part(call: Call) -> Answer {
     let mut response = xml(result("CopyPartResult", &answer));
     let to = response.headers_mut();
     answer_about_encryption(&headers, to);
-    call.answer_source_version(source.place, &source.key, &headers, to)?;
+    source.answer_version(&call, &headers, to)?;
     Ok(response)
 }
 
 struct Source<'a> {
     place: Place<'a>,
     key: String,
+    /// As the client named it.
+    version_id: Option<String>,
     /// As the engine reads it in `x-amz-copy-source`.
     path: String,
 }
@@ -138,8 +141,25 @@ fn source<'a>(call: &'a Call, target: Place<'_>) -> Result<Source<'a>, S3Error> 
     Ok(Source {
         place,
         key: source.key,
+        version_id: source.version_id,
         path,
     })
+}
+
+impl Source<'_> {
+    /// Which version was copied: the engine's word, or else the one that was asked for.
+    fn answer_version(
+        &self,
+        call: &Call,
+        from: &HeaderMap,
+        to: &mut HeaderMap,
+    ) -> Result<(), S3Error> {
+        if let Some(id) = &self.version_id {
+            let value = HeaderValue::from_str(id).map_err(|_| Code::InvalidArgument)?;
+            to.insert(SOURCE_VERSION_ID, value);
+        }
+        call.answer_source_version(self.place, &self.key, from, to)
+    }
 }
 
 fn engine_path(place: Place<'_>, key: &str) -> Result<String, S3Error> {

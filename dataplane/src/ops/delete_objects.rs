@@ -173,17 +173,18 @@ fn outcomes(
             continue;
         }
         let key = keys.key(child.value("Key").unwrap_or(""))?;
-        let mut engine = Target {
-            key: place.boundary(&key),
-            version_id: child
-                .value("VersionId")
-                .filter(|id| !id.is_empty())
-                .map(str::to_owned),
+        // Engines differ in where they name the version, and some name one where none was asked for.
+        let named = ["VersionId", "DeleteMarkerVersionId"].map(|name| child.value(name));
+        let engine = [named[0], named[1], None]
+            .map(|version_id| Target {
+                key: place.boundary(&key),
+                version_id: version_id.filter(|id| !id.is_empty()).map(str::to_owned),
+            })
+            .into_iter()
+            .find(|target| asked.contains(target));
+        let Some(engine) = engine else {
+            continue;
         };
-        // Some engines name a version where none was asked for.
-        if !asked.contains(&engine) {
-            engine.version_id = None;
-        }
         let outcome = if child.name == "Deleted" {
             Ok(deleted(call, place, &key, child)?)
         } else {

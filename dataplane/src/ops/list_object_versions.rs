@@ -2,6 +2,8 @@
 //! is made from the listing of objects.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
 
+use std::pin::Pin;
+
 use http::Method;
 
 use super::list_objects::Asked;
@@ -15,7 +17,9 @@ use crate::xml::{Element, XmlWriter};
 /// One line of the answer, in the tenant's terms.
 struct Entry {
     key: String,
+    /// Sealed.
     version_id: String,
+    engine_id: String,
     is_latest: bool,
     last_modified: String,
     /// `None`: a delete marker.
@@ -102,6 +106,7 @@ async fn objects(
     let entries = page.objects.into_iter().map(|object| Entry {
         key: object.key.clone(),
         version_id: "null".to_owned(),
+        engine_id: "null".to_owned(),
         is_latest: true,
         last_modified: object.last_modified.clone(),
         object: Some(object),
@@ -116,8 +121,7 @@ async fn objects(
     })
 }
 
-/// The engine's own list. One that sorts folder by folder puts its pages together wrongly, so that it is asked for the
-/// longest page that it gives, and what the client asked for is cut from that.
+/// The engine's own list.
 async fn versions(
     call: &Call,
     place: Place<'_>,
@@ -125,85 +129,192 @@ async fn versions(
     key_marker: &str,
     version_marker: Option<String>,
 ) -> Result<Page, S3Error> {
-    let most = if place.engine.capabilities.byte_order {
-        asked.most
-    } else {
-        1000
+    let mut walk = Walk {
+        call,
+        place,
+        key_marker,
+        version_marker: version_marker.as_deref(),
+        enough: asked.most as usize + 1,
+        found: Vec::new(),
     };
-    let mut request = EngineRequest::new(place.engine, Method::GET, place.engine_bucket())
-        .query("versions", "")
-        .query("encoding-type", "url")
-        .query("max-keys", most.to_string())
-        .query("prefix", place.boundary(asked.prefix));
-    if !asked.delimiter.is_empty() {
-        request = request.query("delimiter", asked.delimiter);
+    let truncated = if place.engine.capabilities.byte_order {
+        let question = Question {
+            prefix: asked.prefix,
+            delimiter: asked.delimiter,
+            from_marker: true,
+            most: asked.most,
+        };
+        let (lines, truncated) = walk.ask(question).await?;
+        walk.found = lines;
+        truncated
+    } else {
+        walk.go(asked.prefix, asked.delimiter).await?;
+        false
+    };
+    let mut lines = walk.found;
+    let truncated = truncated || lines.len() > asked.most as usize;
+    lines.truncate(asked.most as usize);
+    let mut page = Page {
+        next: lines.last().filter(|_| truncated).map(|last| match last {
+            Line::Entry(entry) => (entry.key.clone(), Some(entry.version_id.clone())),
+            Line::Prefix(prefix) => (prefix.clone(), None),
+        }),
+        ..Page::default()
+    };
+    for line in lines {
+        match line {
+            Line::Entry(entry) => page.entries.push(*entry),
+            Line::Prefix(prefix) => page.common_prefixes.push(prefix),
+        }
     }
-    if !key_marker.is_empty() {
-        request = request.query("key-marker", place.boundary(key_marker));
-    }
-    if let Some(id) = version_marker {
-        request = request.query("version-id-marker", id);
-    }
-    let (_, answer) = call.ask(request).await?;
-    read(call, place, &answer, asked.most as usize)
+    Ok(page)
 }
 
-fn read(call: &Call, place: Place<'_>, answer: &Element, most: usize) -> Result<Page, S3Error> {
-    let keys = KeyReader::new(place, answer);
-    let mut entries = Vec::new();
-    for element in &answer.children {
-        let deleted = match element.name.as_str() {
-            "Version" => false,
-            "DeleteMarker" => true,
-            _ => continue,
+enum Line {
+    Entry(Box<Entry>),
+    Prefix(String),
+}
+
+impl Line {
+    fn key(&self) -> &str {
+        match self {
+            Line::Entry(entry) => &entry.key,
+            Line::Prefix(prefix) => prefix,
+        }
+    }
+}
+
+struct Question<'a> {
+    prefix: &'a str,
+    delimiter: &'a str,
+    from_marker: bool,
+    most: u32,
+}
+
+/// An engine that sorts folder by folder loses entries between its pages, because it goes on in another order than the
+/// one in which it lists. It is asked for whole folders instead: what comes in one page is whole.
+struct Walk<'a> {
+    call: &'a Call,
+    place: Place<'a>,
+    key_marker: &'a str,
+    /// The engine's id.
+    version_marker: Option<&'a str>,
+    /// How many lines are looked for.
+    enough: usize,
+    found: Vec<Line>,
+}
+
+impl Walk<'_> {
+    fn go<'f>(
+        &'f mut self,
+        prefix: &'f str,
+        delimiter: &'f str,
+    ) -> Pin<Box<dyn Future<Output = Result<(), S3Error>> + Send + 'f>> {
+        const PAGE: u32 = 1000;
+        Box::pin(async move {
+            let question = |delimiter, from_marker| Question {
+                prefix,
+                delimiter,
+                from_marker,
+                most: PAGE,
+            };
+            let (mut lines, mut truncated) = self.ask(question(delimiter, false)).await?;
+            let mut open_folders = false;
+            if truncated && delimiter.is_empty() {
+                (lines, truncated) = self.ask(question("/", false)).await?;
+                open_folders = !truncated;
+            }
+            if truncated {
+                // More in one folder than a page holds: what the engine makes of it.
+                (lines, _) = self.ask(question(delimiter, true)).await?;
+            }
+            // Stable, so that a key's versions stay newest first.
+            lines.sort_by(|a, b| a.key().cmp(b.key()));
+            let lines = self.behind_marker(lines, open_folders);
+            for line in lines {
+                if self.found.len() >= self.enough {
+                    break;
+                }
+                match line {
+                    Line::Prefix(folder) if open_folders => self.go(&folder, delimiter).await?,
+                    line => self.found.push(line),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Without what the pages before had. Where the marker's version is gone, its key comes again rather than not at all.
+    fn behind_marker(&self, lines: Vec<Line>, open_folders: bool) -> Vec<Line> {
+        let marker = self.key_marker;
+        let of_marker = |line: &Line| match line {
+            Line::Entry(entry) => entry.key == marker && self.version_marker.is_some(),
+            Line::Prefix(_) => false,
         };
+        let marked = lines.iter().position(|line| match line {
+            Line::Entry(entry) => {
+                of_marker(line) && Some(entry.engine_id.as_str()) == self.version_marker
+            }
+            Line::Prefix(_) => false,
+        });
+        let keep = |(at, line): (usize, Line)| {
+            let behind = match &line {
+                line if of_marker(line) => marked.is_none_or(|marked| at > marked),
+                Line::Prefix(folder) if open_folders && marker.starts_with(folder.as_str()) => true,
+                line => line.key() > marker,
+            };
+            behind.then_some(line)
+        };
+        lines.into_iter().enumerate().filter_map(keep).collect()
+    }
+
+    /// One page of the engine's, and whether it says that there is more.
+    async fn ask(&self, question: Question<'_>) -> Result<(Vec<Line>, bool), S3Error> {
+        let place = self.place;
+        let mut request = EngineRequest::new(place.engine, Method::GET, place.engine_bucket())
+            .query("versions", "")
+            .query("encoding-type", "url")
+            .query("max-keys", question.most.to_string())
+            .query("prefix", place.boundary(question.prefix));
+        if !question.delimiter.is_empty() {
+            request = request.query("delimiter", question.delimiter);
+        }
+        if question.from_marker && !self.key_marker.is_empty() {
+            request = request.query("key-marker", place.boundary(self.key_marker));
+            if let Some(id) = self.version_marker {
+                request = request.query("version-id-marker", id);
+            }
+        }
+        let (_, answer) = self.call.ask(request).await?;
+        let keys = KeyReader::new(place, &answer);
+        let mut lines = Vec::new();
+        for element in &answer.children {
+            match element.name.as_str() {
+                "Version" | "DeleteMarker" => {
+                    lines.push(Line::Entry(Box::new(self.read(&keys, element)?)))
+                }
+                _ => {}
+            }
+        }
+        let prefixes = common_prefixes(&keys, &answer)?;
+        lines.extend(prefixes.into_iter().map(Line::Prefix));
+        lines.sort_by(|a, b| a.key().cmp(b.key()));
+        Ok((lines, answer.value("IsTruncated") == Some("true")))
+    }
+
+    fn read(&self, keys: &KeyReader<'_>, element: &Element) -> Result<Entry, S3Error> {
         let key = keys.key(element.value("Key").unwrap_or(""))?;
         let object = Object::read(key.clone(), element);
-        let version_id = element.value("VersionId").unwrap_or("");
-        entries.push(Entry {
-            version_id: call.seal_version(place, &key, version_id)?,
+        let engine_id = element.value("VersionId").unwrap_or("").to_owned();
+        Ok(Entry {
+            version_id: self.call.seal_version(self.place, &key, &engine_id)?,
+            engine_id,
             key,
             is_latest: element.value("IsLatest") == Some("true"),
             last_modified: object.last_modified.clone(),
-            object: (!deleted).then_some(object),
-        });
+            object: (element.name == "Version").then_some(object),
+        })
     }
-    let mut common_prefixes = common_prefixes(&keys, answer)?;
-    // Each list is in order by itself; stable, so that a key's versions stay newest first.
-    entries.sort_by(|a, b| a.key.cmp(&b.key));
-    common_prefixes.sort();
-    let mut truncated = answer.value("IsTruncated") == Some("true");
-    let mut last = None;
-    let (mut kept, mut kept_prefixes) = (Vec::new(), Vec::new());
-    let (mut entries, mut prefixes) = (
-        entries.into_iter().peekable(),
-        common_prefixes.into_iter().peekable(),
-    );
-    loop {
-        let prefix_first = match (entries.peek(), prefixes.peek()) {
-            (Some(entry), Some(prefix)) => prefix < &entry.key,
-            (None, Some(_)) => true,
-            (Some(_), None) => false,
-            (None, None) => break,
-        };
-        if kept.len() + kept_prefixes.len() == most {
-            truncated = true;
-            break;
-        }
-        if prefix_first {
-            let prefix = prefixes.next().unwrap_or_default();
-            last = Some((prefix.clone(), None));
-            kept_prefixes.push(prefix);
-        } else if let Some(entry) = entries.next() {
-            last = Some((entry.key.clone(), Some(entry.version_id.clone())));
-            kept.push(entry);
-        }
-    }
-    Ok(Page {
-        entries: kept,
-        common_prefixes: kept_prefixes,
-        next: last.filter(|_| truncated),
-    })
 }
 
 fn write(out: &mut XmlWriter, asked: &Asked<'_>, entry: &Entry, owner: &str) {

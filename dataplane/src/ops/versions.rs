@@ -13,7 +13,7 @@ use crate::upstream::EngineRequest;
 const NULL: &str = "null";
 pub const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 pub const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
-const SOURCE_VERSION_ID: HeaderName = HeaderName::from_static("x-amz-copy-source-version-id");
+pub const SOURCE_VERSION_ID: HeaderName = HeaderName::from_static("x-amz-copy-source-version-id");
 
 fn owner<'a>(place: Place<'a>, key: &'a str) -> Owner<'a> {
     Owner::Version {

@@ -444,3 +444,51 @@ async fn attributes_are_those_that_were_asked_for() {
     );
     world.assert_engine_saw_nothing("attributes that do not exist");
 }
+
+#[tokio::test]
+async fn a_batch_of_versions_is_answered_version_by_version() {
+    let world = able().await;
+    let mut ids = Vec::new();
+    for engine_id in ["v-1", "v-2"] {
+        let headers = [("x-amz-version-id", engine_id)];
+        world.engine.answer_next_with(StatusCode::OK, &headers, "");
+        ids.push(world.a.put("/abkt/k", "x").await.headers["x-amz-version-id"].clone());
+    }
+    // As SeaweedFS says it: a deleted marker's version stands in another element.
+    let told = "<DeleteResult><Deleted><Key>k</Key><VersionId>v-1</VersionId></Deleted>\
+        <Deleted><Key>k</Key><DeleteMarker>true</DeleteMarker><DeleteMarkerVersionId>v-2</DeleteMarkerVersionId></Deleted>\
+        <Deleted><Key>j</Key><VersionId>v-3</VersionId></Deleted></DeleteResult>";
+    world.engine.answer_next(StatusCode::OK, told);
+    let batch = format!(
+        "<Delete><Object><Key>k</Key><VersionId>{}</VersionId></Object>\
+         <Object><Key>k</Key><VersionId>{}</VersionId></Object><Object><Key>j</Key></Object>\
+         <Object><Key>silent</Key></Object></Delete>",
+        ids[0], ids[1]
+    );
+    let answer = world
+        .a
+        .call("POST", "/abkt?delete")
+        .body(batch.as_bytes())
+        .send()
+        .await;
+    assert_eq!(
+        answer.body.matches("<Deleted>").count(),
+        3,
+        "{}",
+        answer.body
+    );
+    assert!(
+        answer
+            .body
+            .contains("<Error><Key>silent</Key><Code>InternalError</Code>")
+    );
+    for id in &ids {
+        assert!(
+            answer
+                .body
+                .contains(&format!("<VersionId>{id}</VersionId>")),
+            "{}",
+            answer.body
+        );
+    }
+}

@@ -124,5 +124,5 @@ async fn start(
     for number in 1..=addresses.s3.len() {
         planes.start_dataplane(tree, number).await?;
     }
-    Ok(())
+    planes.await_probe().await
 }

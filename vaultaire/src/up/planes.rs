@@ -14,7 +14,7 @@ use super::child::Program;
 use super::data_dir::DataDir;
 use super::ports::Wanted;
 use super::postgres;
-use super::progress::step;
+use super::progress::{say, step};
 use super::run_as::RunAs;
 use super::tree::Tree;
 use crate::cli::UpArguments;
@@ -254,6 +254,44 @@ impl Planes<'_> {
         .await
     }
 
+    /// Waits until it is known what the engine can do and every data plane has heard of it. An engine that cannot be
+    /// probed is no reason not to start: what it is not known to do is refused until it is.
+    pub async fn await_probe(&self) -> anyhow::Result<()> {
+        const WITHIN: Duration = Duration::from_secs(30);
+        let client = http()?;
+        let probing = async {
+            let done = async {
+                while !self.is_probed(&client).await {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            };
+            Ok(tokio::time::timeout(WITHIN, done).await?)
+        };
+        if step("What the engine can do", probing).await.is_err() {
+            say("  The engine could not be probed yet; the control plane's log says why.");
+        }
+        Ok(())
+    }
+
+    async fn is_probed(&self, client: &reqwest::Client) -> bool {
+        let text = text(client, self.addresses.http_health, "metrics").await;
+        let probed = metric(&text, "vaultaire_engines_probed");
+        if probed.is_none() || probed != metric(&text, "vaultaire_engines") {
+            return false;
+        }
+        let newest = metric(&text, "vaultaire_revision");
+        for (_, health) in &self.addresses.s3 {
+            if metric(
+                &self::text(client, *health, "metrics").await,
+                "vaultaire_revision",
+            ) < newest
+            {
+                return false;
+            }
+        }
+        true
+    }
+
     fn plane(
         &self,
         name: &str,
@@ -306,6 +344,21 @@ async fn answers(client: &reqwest::Client, health: SocketAddr) -> bool {
         .send()
         .await
         .is_ok_and(|answer| answer.status().is_success())
+}
+
+/// What a plane says on its health port; nothing when it does not answer.
+async fn text(client: &reqwest::Client, health: SocketAddr, page: &str) -> String {
+    match client.get(format!("http://{health}/{page}")).send().await {
+        Ok(answer) => answer.text().await.unwrap_or_default(),
+        Err(_) => String::new(),
+    }
+}
+
+/// The value of a metric without labels.
+fn metric(text: &str, name: &str) -> Option<i64> {
+    text.lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '))
+        .and_then(|value| value.parse().ok())
 }
 
 #[cfg(test)]
