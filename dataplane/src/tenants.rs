@@ -327,7 +327,8 @@ impl Tenants {
             );
             for key in &before.document.access_keys {
                 if tenant.access_key(&key.access_key_id).is_none() {
-                    self.owners.remove(&key.access_key_id);
+                    self.owners
+                        .remove_if(&key.access_key_id, |_, owner| owner == before.id());
                 }
             }
         }

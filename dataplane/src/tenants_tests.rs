@@ -160,6 +160,27 @@ fn nobody_takes_another_tenants_key() {
 }
 
 #[test]
+fn a_key_that_moves_is_its_new_tenants_in_whatever_order_they_come() {
+    let moved = || {
+        [
+            document(0, 3, vec![]),
+            document(1, 3, vec![key("KEY0", &[])]),
+        ]
+    };
+    let mut turned = moved();
+    turned.reverse();
+    for documents in [moved(), turned] {
+        let tenants = Tenants::default();
+        tenants.apply_snapshot(snapshot(2, many(2, 2))).unwrap();
+        tenants
+            .apply_snapshot(snapshot(3, documents.into()))
+            .unwrap();
+        assert_eq!(found(&tenants, "KEY0"), Some(id(1)));
+        assert_eq!(found(&tenants, "KEY1"), None);
+    }
+}
+
+#[test]
 fn old_empty_and_shrunken_snapshots_are_refused() {
     let tenants = Tenants::default();
     tenants.apply_snapshot(snapshot(5, many(20, 5))).unwrap();
