@@ -14,6 +14,10 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// S3's bound on the header section, in bytes.
 const MAX_HEADER_BYTES: usize = 8 * 1024;
 
+/// What path and query may have together, in bytes as they were sent. Encoded by the rules they grow threefold at most, and
+/// what goes to an engine must stay below the HTTP library's 64 KiB.
+const MAX_TARGET_BYTES: usize = 16 * 1024;
+
 #[derive(Debug)]
 pub struct S3Request {
     /// 16 upper-case hexadecimal digits: `x-amz-request-id`, and the id in both planes' logs.
@@ -52,6 +56,10 @@ impl S3Request {
                 "Transfer-Encoding is understood with aws-chunked bodies alone.",
             ));
         }
+        let query = head.uri.query().unwrap_or("");
+        if head.uri.path().len() + query.len() > MAX_TARGET_BYTES {
+            return Err(S3Error::with(Code::InvalidURI, "The URI is too long."));
+        }
         let raw_path = head.uri.path().to_owned();
         let path = decode_path(&raw_path)?;
         refuse_dot_segments(&path)?;
@@ -72,7 +80,7 @@ impl S3Request {
             method: head.method,
             bucket: (!bucket.is_empty()).then(|| bucket.to_owned()),
             key: (!key.is_empty()).then(|| key.to_owned()),
-            query: Query::parse(head.uri.query().unwrap_or(""))?,
+            query: Query::parse(query)?,
             headers: head.headers,
             host,
             peer,
@@ -375,6 +383,10 @@ pub mod tests {
         let error = request("GET", "/b/k", &[("x-amz-meta-a", &value)]).unwrap_err();
         assert_eq!(error.code, Code::RequestHeaderSectionTooLarge);
         assert!(request("GET", "/b/k", &[("x-amz-meta-a", &value[..7000])]).is_ok());
+        let query = format!("/b?prefix={}", "+".repeat(16 * 1024 - 9));
+        assert!(request("GET", &query, &[]).is_ok());
+        let longer = request("GET", &format!("{query}+"), &[]);
+        assert_eq!(longer.unwrap_err().code, Code::InvalidURI);
     }
 
     #[test]
