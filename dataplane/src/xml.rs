@@ -123,6 +123,10 @@ pub struct Malformed;
 /// Reads a whole document. The caller has bounded its length.
 pub fn parse(document: &[u8]) -> Result<Element, Malformed> {
     let text = std::str::from_utf8(document).map_err(|_| Malformed)?;
+    // The one character that XML has no way to write: what held it could not be written anew.
+    if text.contains('\0') {
+        return Err(Malformed);
+    }
     let mut reader = Reader::from_str(text);
     let mut stack: Vec<Element> = Vec::new();
     let mut root: Option<Element> = None;
@@ -230,7 +234,16 @@ mod tests {
 
     #[test]
     fn broken_documents_are_refused() {
-        for text in ["", "<a>", "<a></b>", "<a/><b/>", "x<a/>", "</a>"] {
+        for text in [
+            "",
+            "<a>",
+            "<a></b>",
+            "<a/><b/>",
+            "x<a/>",
+            "</a>",
+            "<a>\0</a>",
+            "<a>&#0;</a>",
+        ] {
             assert_eq!(parse(text.as_bytes()), Err(Malformed), "{text}");
         }
         assert_eq!(parse(b"<a/>").unwrap().name, "a");
