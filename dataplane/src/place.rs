@@ -45,7 +45,9 @@ impl<'a> Place<'a> {
         if engine_key.len() > MAX_KEY_BYTES {
             return Err(S3Error::new(Code::KeyTooLongError).detail(
                 "MaxSizeAllowed",
-                (MAX_KEY_BYTES - self.prefix().len()).to_string(),
+                MAX_KEY_BYTES
+                    .saturating_sub(self.prefix().len())
+                    .to_string(),
             ));
         }
         Ok(engine_key)
