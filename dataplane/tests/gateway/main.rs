@@ -7,6 +7,7 @@ mod control;
 mod engine;
 mod features;
 mod form;
+mod hostile;
 mod hostile_forms;
 mod isolation;
 mod public;

@@ -1,0 +1,276 @@
+//! Bodies that are not what their heads say.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use sigv4::ChunkSigner;
+
+use super::{assert_refused, assert_tells_nothing};
+use crate::world::World;
+use crate::writes::{CRC32_OF_HELLO, put_with_trailer, trailer_body};
+
+#[tokio::test]
+async fn row_26_a_body_that_does_not_match_is_no_object() {
+    let world = World::start().await;
+    let wrong_hash = hex::encode(Sha256::digest(b"jello"));
+    let answer = world
+        .a
+        .call("PUT", "/abkt/k")
+        .payload(&wrong_hash)
+        .body(b"hello")
+        .send()
+        .await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (400, "XAmzContentSHA256Mismatch")
+    );
+    for (name, value, code) in [
+        ("content-md5", "XrY7u+Ae7tCTyyK7j1rNww==", "BadDigest"),
+        ("content-md5", "short", "InvalidDigest"),
+        ("x-amz-checksum-crc32", "AAAAAA==", "BadDigest"),
+        ("x-amz-checksum-crc32", "AA==", "InvalidRequest"),
+    ] {
+        let answer = world
+            .a
+            .call("PUT", "/abkt/k")
+            .header(name, value)
+            .body(b"hello")
+            .send()
+            .await;
+        assert_eq!((answer.status, answer.code()), (400, code), "{name}");
+        assert_tells_nothing(&world, &answer, name);
+    }
+    assert!(world.engine.objects().is_empty());
+    world.assert_engine_saw_nothing("bodies of one piece");
+    let good = world
+        .a
+        .call("PUT", "/abkt/k")
+        .header("x-amz-checksum-crc32", CRC32_OF_HELLO)
+        .body(b"hello")
+        .send()
+        .await;
+    assert_eq!(
+        (good.status, good.headers["x-amz-checksum-crc32"].as_str()),
+        (200, CRC32_OF_HELLO)
+    );
+    assert_eq!(world.engine.objects().len(), 1);
+}
+
+#[tokio::test]
+async fn row_27_signed_chunks_are_verified() {
+    let world = World::start().await;
+    const END: &str = "END";
+    let cut = "\r\n0;chunk-signature=";
+    for (tamper, expected) in [
+        (None, (200, "")),
+        (Some(("hello", "jello")), (403, "SignatureDoesNotMatch")),
+        (Some(("6;", "6;x=y;")), (400, "IncompleteBody")),
+        (
+            Some(("\r\nhello", ";x=y\r\nhello")),
+            (403, "SignatureDoesNotMatch"),
+        ),
+        (
+            Some((";chunk-signature=", ";chunk-signature=0")),
+            (403, "SignatureDoesNotMatch"),
+        ),
+        (Some(("\r\nhello", "\nhello")), (400, "IncompleteBody")),
+        (Some(("6;", "-6;")), (400, "IncompleteBody")),
+        (Some(("6;", "ffffffffffffffff;")), (400, "IncompleteBody")),
+        (
+            Some((cut, "\r\n1;chunk-signature=")),
+            (400, "IncompleteBody"),
+        ),
+        // Truncated: what follows the data never comes.
+        (Some((cut, END)), (400, "IncompleteBody")),
+    ] {
+        let call = world
+            .a
+            .call("PUT", "/abkt/k")
+            .payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
+            .header("x-amz-decoded-content-length", "11");
+        let (seed, _) = call.head();
+        let mut signer = ChunkSigner::new(
+            world.a.signing_key(),
+            world.a.timestamp(),
+            world.a.scope(),
+            seed,
+        );
+        let mut body = String::new();
+        for chunk in ["hello ", "world", ""] {
+            let signature = signer.next_chunk(&hex::encode(Sha256::digest(chunk)));
+            body.push_str(&format!(
+                "{:x};chunk-signature={signature}\r\n{chunk}\r\n",
+                chunk.len()
+            ));
+        }
+        if let Some((from, to)) = tamper {
+            body = body.replacen(from, to, 1);
+            body.truncate(body.find(END).unwrap_or(body.len()));
+        }
+        let answer = call.body(body.as_bytes()).send().await;
+        let got = (answer.status, answer.code());
+        assert_eq!(got, expected, "{tamper:?} {}", answer.body);
+        assert_tells_nothing(&world, &answer, "a body in chunks");
+        if tamper.is_none() {
+            assert_eq!(world.a.get("/abkt/k").await.body, "hello world");
+            world.a.call("DELETE", "/abkt/k").send().await;
+        }
+        assert!(world.engine.objects().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn row_27_trailers_are_verified() {
+    let world = World::start().await;
+    let bad = put_with_trailer(&world, &trailer_body("AAAAAA=="), "5").await;
+    assert_eq!((bad.status, bad.code()), (400, "BadDigest"));
+    let other_length = put_with_trailer(&world, &trailer_body(CRC32_OF_HELLO), "6").await;
+    assert_eq!(
+        (other_length.status, other_length.code()),
+        (400, "IncompleteBody")
+    );
+    let garbage = put_with_trailer(&world, b"5\r\nhello\r\n0\r\nnonsense\r\n\r\n", "5").await;
+    assert_eq!(
+        (garbage.status, garbage.code()),
+        (400, "MalformedTrailerError")
+    );
+    assert!(world.engine.objects().is_empty());
+    let good = put_with_trailer(&world, &trailer_body(CRC32_OF_HELLO), "5").await;
+    assert_eq!(good.status, 200);
+    let stored = world.engine.take_seen().pop().unwrap();
+    assert_eq!(stored.body.unwrap(), "hello");
+    assert!(!stored.headers.contains_key("content-encoding"));
+}
+
+#[tokio::test]
+async fn row_27_lengths_are_asked_for_and_bounded() {
+    let world = World::start().await;
+    let too_long = world
+        .a
+        .call("PUT", "/abkt/k")
+        .content_length("5368709121")
+        .payload("UNSIGNED-PAYLOAD")
+        .send()
+        .await;
+    assert_eq!((too_long.status, too_long.code()), (400, "EntityTooLarge"));
+    let streaming = world
+        .a
+        .call("PUT", "/abkt/k")
+        .payload("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+        .body(b"0\r\n\r\n")
+        .send()
+        .await;
+    assert_eq!(
+        (streaming.status, streaming.code()),
+        (411, "MissingContentLength")
+    );
+    world.assert_engine_saw_nothing("lengths");
+}
+
+/// What the kernel has counted of it.
+fn cpu_of_this_thread() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn row_29_documents_are_bounded() {
+    let world = World::start().await;
+    let doctype =
+        b"<!DOCTYPE d [<!ENTITY a \"aaaa\">]><Delete><Object><Key>&a;</Key></Object></Delete>";
+    let many = format!(
+        "<Delete>{}</Delete>",
+        "<Object><Key>k</Key></Object>".repeat(1001)
+    );
+    let deep = "<a>".repeat(100_000);
+    let laughs = b"<!DOCTYPE d [<!ENTITY a \"aa\"><!ENTITY b \"&a;&a;\"><!ENTITY c \"&b;&b;\">]><Delete><Object><Key>&c;</Key></Object></Delete>";
+    for document in [
+        &doctype[..],
+        many.as_bytes(),
+        b"",
+        b"{}",
+        laughs,
+        deep.as_bytes(),
+    ] {
+        let before = cpu_of_this_thread();
+        let answer = world
+            .a
+            .call("POST", "/abkt?delete")
+            .body(document)
+            .send()
+            .await;
+        assert_refused(&world, &answer, (400, "MalformedXML"), "a document");
+        // The node, the client and the engine of a test run in one thread.
+        let spent = cpu_of_this_thread() - before;
+        assert!(spent < Duration::from_millis(100), "{spent:?}");
+    }
+    let large = vec![b' '; 9 * 1024 * 1024];
+    let answer = world
+        .a
+        .call("POST", "/abkt?delete")
+        .payload("UNSIGNED-PAYLOAD")
+        .content_length(&large.len().to_string())
+        .send()
+        .await;
+    assert_eq!(answer.code(), "MaxMessageLengthExceeded");
+    world.assert_engine_saw_nothing("documents");
+    let md5 = STANDARD.encode(md5::Md5::digest(
+        b"<Delete><Object><Key>k</Key></Object></Delete>",
+    ));
+    let good = world
+        .a
+        .call("POST", "/abkt?delete")
+        .header("content-md5", &md5);
+    assert_eq!(
+        good.body(b"<Delete><Object><Key>k</Key></Object></Delete>")
+            .send()
+            .await
+            .status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn row_44_a_batch_is_read_as_it_was_sent() {
+    let world = World::start().await;
+    // `gzip` of a batch that deletes `k`: no coding is taken off a document.
+    let zipped = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0x4b, 4, 0];
+    for (encoding, body, code) in [
+        ("gzip", &zipped[..], "MalformedXML"),
+        ("deflate", &zipped[10..], "MalformedXML"),
+        (
+            "identity",
+            b"<Delete><Object><Key>a\0b</Key></Object></Delete>",
+            "MalformedXML",
+        ),
+        (
+            "identity",
+            b"<Delete><Object><Key>a&#0;b</Key></Object></Delete>",
+            "MalformedXML",
+        ),
+    ] {
+        let call = world.a.call("POST", "/abkt?delete");
+        let answer = call
+            .header("content-encoding", encoding)
+            .body(body)
+            .send()
+            .await;
+        assert_refused(&world, &answer, (400, code), encoding);
+    }
+    let utf_16: Vec<u8> = "<Delete><Object><Key>k</Key></Object></Delete>"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let answer = world
+        .a
+        .call("POST", "/abkt?delete")
+        .body(&utf_16)
+        .send()
+        .await;
+    assert_refused(&world, &answer, (400, "MalformedXML"), "UTF-16");
+    let batch = b"<Delete><Object><Key>k</Key></Object></Delete>";
+    let call = world.a.call("POST", "/abkt?delete").body(batch);
+    assert_eq!(call.send().await.status, 200);
+}

@@ -1,0 +1,167 @@
+//! Engines that fail.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use super::assert_tells_nothing;
+use crate::world::World;
+
+#[tokio::test]
+async fn row_31_what_an_engine_does_wrong_is_a_plain_error() {
+    let world = World::start().await;
+    let id = world
+        .a
+        .call("POST", "/abkt/k?uploads")
+        .send()
+        .await
+        .element("UploadId")
+        .to_owned();
+    let document = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
+    let target = format!("/abkt/k?uploadId={id}");
+    world.engine.take_seen();
+    for (status, body) in [
+        (
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "<Error><Code>InternalError</Code></Error>",
+        ),
+        (StatusCode::OK, "<Error><Code>InternalError</Code></Error>"),
+        (StatusCode::OK, "garbage"),
+        (StatusCode::BAD_GATEWAY, "<html>nginx at 10.0.0.7</html>"),
+    ] {
+        world.engine.answer_next(status, body);
+        let answer = world.a.call("POST", &target).body(document).send().await;
+        assert_eq!(
+            (answer.status, answer.code()),
+            (500, "InternalError"),
+            "{status} {body}"
+        );
+        assert!(!answer.body.contains("10.0.0.7"));
+        assert_tells_nothing(&world, &answer, body);
+        assert_eq!(world.engine.take_seen().len(), 1, "not asked again");
+    }
+    world
+        .engine
+        .answer_next(StatusCode::OK, "<Error><Code>InvalidPart</Code></Error>");
+    assert_eq!(
+        world
+            .a
+            .call("POST", &target)
+            .body(document)
+            .send()
+            .await
+            .code(),
+        "InvalidPart"
+    );
+    assert_eq!(
+        world
+            .a
+            .call("POST", &target)
+            .body(document)
+            .send()
+            .await
+            .element("ETag"),
+        "&quot;e-1&quot;"
+    );
+}
+
+#[tokio::test]
+async fn row_31_an_engine_that_is_gone_is_unavailable() {
+    let world =
+        World::with(|snapshot| snapshot.settings.engines[0].endpoint = "http://127.0.0.1:1".into())
+            .await;
+    for answer in [
+        world.a.get("/abkt/k").await,
+        world.a.put("/abkt/k", "x").await,
+    ] {
+        assert_eq!((answer.status, answer.code()), (503, "ServiceUnavailable"));
+        assert!(!answer.body.contains("127.0.0.1:1"));
+    }
+}
+
+/// An engine that hears every request out, says `answer` and hangs up; without one it says nothing and holds on.
+struct Broken {
+    heard: Arc<AtomicUsize>,
+    one_more: Arc<Notify>,
+}
+
+async fn broken(answer: Option<&'static str>) -> (World, Broken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let engine = Broken {
+        heard: Arc::default(),
+        one_more: Arc::default(),
+    };
+    let (heard, one_more) = (engine.heard.clone(), engine.one_more.clone());
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = Vec::new();
+            while !request.windows(4).any(|w| w == b"\r\n\r\n") {
+                if stream.read_buf(&mut request).await.unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+            heard.fetch_add(1, Ordering::SeqCst);
+            one_more.notify_one();
+            match answer {
+                Some(answer) => drop(stream.write_all(answer.as_bytes()).await),
+                None => held.push(stream),
+            }
+        }
+    });
+    let world = World::with(|snapshot| snapshot.settings.engines[0].endpoint = endpoint).await;
+    (world, engine)
+}
+
+#[tokio::test]
+async fn row_31_an_engine_that_hangs_up_is_asked_once_more_where_that_is_safe() {
+    for garbage in ["", "HTTP/1.1 2", "SSH-2.0-engine-1\r\n"] {
+        let (world, engine) = broken(Some(garbage)).await;
+        for (method, target, times) in [
+            ("GET", "/abkt/k", 2),
+            ("HEAD", "/abkt/k", 2),
+            ("PUT", "/abkt/k", 1),
+            ("DELETE", "/abkt/k", 1),
+            ("POST", "/abkt/k?uploads", 1),
+        ] {
+            engine.heard.store(0, Ordering::SeqCst);
+            let answer = world.a.call(method, target).send().await;
+            assert_eq!(answer.status, 503, "{method}: {}", answer.body);
+            assert_tells_nothing(&world, &answer, method);
+            let heard = engine.heard.load(Ordering::SeqCst);
+            assert_eq!(heard, times, "{method}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn row_31_an_engine_that_says_nothing_is_given_up_on() {
+    let (world, engine) = broken(None).await;
+    let (_, head) = world.a.call("GET", "/abkt/k").head();
+    let mut stream = tokio::net::TcpStream::connect(world.a.address)
+        .await
+        .unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    for _ in 0..2 {
+        engine.one_more.notified().await;
+        tokio::time::pause();
+        tokio::time::advance(Duration::from_secs(121)).await;
+        tokio::time::resume();
+    }
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let answer = crate::client::parse(&answer);
+    assert_eq!((answer.status, answer.code()), (503, "ServiceUnavailable"));
+    assert_tells_nothing(&world, &answer, "silence");
+    assert_eq!(
+        engine.heard.load(Ordering::SeqCst),
+        2,
+        "no more than once again"
+    );
+}
