@@ -1,7 +1,7 @@
 //! GetObject and HeadObject: the engine's stream, with only what may leave.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>
 
-use http::{Method, Response};
+use http::{HeaderValue, Method, Response};
 
 use super::{Answer, Call};
 use crate::body::Content;
@@ -46,6 +46,10 @@ pub async fn perform(call: Call) -> Answer {
                     Code::InvalidRequest,
                     "Request specific response headers cannot be used for anonymous GET requests.",
                 ));
+            }
+            // An engine that writes it into its answer as it came would let the client end the answer there.
+            if HeaderValue::from_bytes(value.as_bytes()).is_err() {
+                return Err(S3Error::new(Code::InvalidArgument).detail("ArgumentName", *name));
             }
             request = request.query(name, value);
         }

@@ -1,5 +1,7 @@
 //! Queries that say two things, or more than they may.
 
+use axum::http::StatusCode;
+
 use super::{assert_refused, assert_tells_nothing, worlds};
 use crate::world::World;
 
@@ -44,6 +46,49 @@ async fn row_37_a_parameter_is_said_once() {
             assert_refused(&world, &answer, (501, "NotImplemented"), target);
         }
         assert_eq!(world.a.get("/abkt?list-type=2&prefix=a").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn row_38_no_answer_is_written_by_its_asker() {
+    let world = World::start().await;
+    assert_eq!(world.a.put("/abkt/k", "v").await.status, 200);
+    world.engine.take_seen();
+    for name in [
+        "cache-control",
+        "content-disposition",
+        "content-encoding",
+        "content-language",
+        "content-type",
+        "expires",
+    ] {
+        for value in [
+            "x%0d%0aSet-Cookie:a",
+            "x%0d%0a%0d%0aHTTP/1.1 200",
+            "%0a",
+            "%00",
+            "%7f",
+        ] {
+            let target = format!("/abkt/k?response-{name}={}", value.replace(' ', "%20"));
+            let answer = world.a.get(&target).await;
+            assert_refused(&world, &answer, (400, "InvalidArgument"), &target);
+            assert!(!answer.headers.contains_key("set-cookie"));
+        }
+    }
+    let named =
+        "/abkt/k?response-content-disposition=attachment%3B%20filename%3D%22%C3%A9%09.txt%22";
+    assert_eq!(world.a.get(named).await.status, 200);
+    // Of what an engine adds for reasons of its own, nothing leaves.
+    let added = [
+        ("set-cookie", "a=b"),
+        ("location", "http://engine-1/"),
+        ("x-engine-node", "7"),
+    ];
+    world.engine.answer_next_with(StatusCode::OK, &added, "v");
+    let answer = world.a.get("/abkt/k").await;
+    assert_tells_nothing(&world, &answer, "headers of the engine's own");
+    for (name, _) in added {
+        assert!(!answer.headers.contains_key(name), "{name}");
     }
 }
 
