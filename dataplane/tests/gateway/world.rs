@@ -159,11 +159,14 @@ impl RunningNode {
         dir: &Path,
         join_token: Option<&str>,
     ) -> RunningNode {
-        RunningNode::launch(control_url, dir, join_token, None, Duration::ZERO).await
+        let join_token = join_token.map(Into::into);
+        let change = |config: &mut Config| config.join_token = join_token;
+        RunningNode::launch(control_url, dir, Clock::from_fn(now), change).await
     }
 
     pub async fn start_with_tls(control_url: &str, dir: &Path, tls: Tls) -> RunningNode {
-        RunningNode::launch(control_url, dir, Some("good"), Some(tls), Duration::ZERO).await
+        let change = |config: &mut Config| config.tls = Some(tls);
+        RunningNode::launch(control_url, dir, Clock::from_fn(now), change).await
     }
 
     pub async fn start_with_drain_delay(
@@ -171,21 +174,27 @@ impl RunningNode {
         dir: &Path,
         delay: Duration,
     ) -> RunningNode {
-        RunningNode::launch(control_url, dir, Some("good"), None, delay).await
+        let change = |config: &mut Config| config.drain_delay = delay;
+        RunningNode::launch(control_url, dir, Clock::from_fn(now), change).await
+    }
+
+    /// With all the patience that a node has.
+    pub async fn start_with_clock(control_url: &str, dir: &Path, clock: Clock) -> RunningNode {
+        let change = |config: &mut Config| config.patience = Patience::default();
+        RunningNode::launch(control_url, dir, clock, change).await
     }
 
     async fn launch(
         control_url: &str,
         dir: &Path,
-        join_token: Option<&str>,
-        tls: Option<Tls>,
-        drain_delay: Duration,
+        clock: Clock,
+        change: impl FnOnce(&mut Config),
     ) -> RunningNode {
-        let config = Config {
+        let mut config = Config {
             listen: "127.0.0.1:0".parse().unwrap(),
             health: "127.0.0.1:0".parse().unwrap(),
             control_url: control_url.into(),
-            join_token: join_token.map(Into::into),
+            join_token: Some("good".into()),
             data_dir: dir.join("node"),
             s3_address: "127.0.0.1:9000".into(),
             domains: vec!["s3.test".into()],
@@ -193,10 +202,11 @@ impl RunningNode {
                 head: Duration::from_millis(400),
                 body: Duration::from_millis(400),
             },
-            tls,
-            drain_delay,
+            tls: None,
+            drain_delay: Duration::ZERO,
         };
-        let bound = Bound::bind(config, Clock::from_fn(now)).await.unwrap();
+        change(&mut config);
+        let bound = Bound::bind(config, clock).await.unwrap();
         let (s3, health) = (bound.s3_address().unwrap(), bound.health_address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(bound.run(async { drop(stopped.await) }));
