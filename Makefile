@@ -2,9 +2,9 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test screenshots bench lint sqlx cargo
+.PHONY: help run test fuzz screenshots bench lint sqlx cargo
 
-TARGET := $(or $(CARGO_TARGET_DIR),target)
+BUILT := $(or $(CARGO_TARGET_DIR),target)
 
 help: ## What can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -13,13 +13,16 @@ run: cargo ## Build and start everything on this machine; ARGS="--data-dir DIR â
 	@scripts/install-tools run
 	@echo "make: building (the first time takes some minutes) â€¦"
 	@cargo build --locked -p vaultaire
-	@exec setpriv --pdeathsig TERM -- "$(TARGET)/debug/vaultaire" up $(ARGS)
+	@exec setpriv --pdeathsig TERM -- "$(BUILT)/debug/vaultaire" up $(ARGS)
 
 test: cargo ## Every check and every test; installs what the tests need
 	@scripts/install-tools test
 	@$(MAKE) --no-print-directory lint
 	@cargo build --locked -p vaultaire
 	@scripts/with-postgres cargo test --locked --workspace
+
+fuzz: cargo ## Each fuzz target for a minute; SECONDS_EACH=600 for longer, TARGET=xml for one
+	@SECONDS_EACH="$(SECONDS_EACH)" TARGET="$(TARGET)" scripts/fuzz
 
 screenshots: cargo ## The pictures in docs/images, taken from the running product
 	@scripts/install-tools test

@@ -14,6 +14,8 @@ mod copy_source;
 mod cors;
 mod error;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod gate;
 mod headers;
 mod health;

@@ -186,7 +186,7 @@ fn start_from_disk(node: &Node, config: &Config, identity: Identity) -> anyhow::
     let (cache, known) = Cache::open(&config.data_dir.join("config.cache"), &identity.cache_key())?;
     node.control.identify(identity);
     for message in known {
-        if let Err(refused) = push::apply(node, message) {
+        if let Err(refused) = node.tenants.apply(message) {
             tracing::warn!(reason = refused.0, "a cached document was refused");
         }
     }

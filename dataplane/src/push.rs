@@ -165,7 +165,7 @@ async fn receive(node: &Arc<Node>, disk: &Disk, text: &str) -> Option<FromNode> 
         ToNode::Tenant(document) => document.revision,
         ToNode::Settings(settings) => settings.revision,
     };
-    if let Err(Refused(reason)) = apply(node, message.clone()) {
+    if let Err(Refused(reason)) = node.tenants.apply(message.clone()) {
         tracing::error!(revision, reason, "a push was refused");
         return Some(FromNode::Nack { revision, reason });
     }
@@ -186,20 +186,11 @@ async fn receive(node: &Arc<Node>, disk: &Disk, text: &str) -> Option<FromNode> 
 }
 
 /// The revision of a message that could not be read, as far as that can be found out.
-fn revision_of(text: &str) -> Revision {
+pub fn revision_of(text: &str) -> Revision {
     let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
     value
         .and_then(|value| value.get("revision")?.as_i64())
         .unwrap_or(0)
-}
-
-pub fn apply(node: &Node, message: ToNode) -> Result<(), Refused> {
-    match message {
-        ToNode::Snapshot(snapshot) => node.tenants.apply_snapshot(snapshot),
-        ToNode::Tenant(document) => node.tenants.apply_tenant(document),
-        ToNode::Settings(settings) => node.tenants.apply_settings(settings),
-        ToNode::Heartbeat { .. } | ToNode::Unknown => Ok(()),
-    }
 }
 
 async fn store(node: Arc<Node>, disk: Disk, message: ToNode) -> anyhow::Result<()> {

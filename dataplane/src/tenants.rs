@@ -10,7 +10,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dashmap::DashMap;
 use tokio::sync::watch;
-use wire::{AccessKey, Bucket, Engine, Revision, Settings, Snapshot, TenantDocument, TenantStatus};
+use wire::{
+    AccessKey, Bucket, Engine, Revision, Settings, Snapshot, TenantDocument, TenantStatus, ToNode,
+};
 
 use crate::limits::TenantLimiter;
 use crate::seal::Sealer;
@@ -209,6 +211,16 @@ impl Tenants {
                 .map(|tenant| tenant.document.clone())
                 .collect(),
         })
+    }
+
+    /// One message of the stream. What is refused leaves everything as it was.
+    pub fn apply(&self, message: ToNode) -> Result<(), Refused> {
+        match message {
+            ToNode::Snapshot(snapshot) => self.apply_snapshot(snapshot),
+            ToNode::Tenant(document) => self.apply_tenant(document),
+            ToNode::Settings(settings) => self.apply_settings(settings),
+            ToNode::Heartbeat { .. } | ToNode::Unknown => Ok(()),
+        }
     }
 
     /// Puts everything in place of what was known. Refused: an older one, and one from which most tenants are gone.

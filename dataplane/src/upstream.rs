@@ -2,7 +2,7 @@
 //! whatever goes wrong into an S3 error that names no engine.
 
 mod refusal;
-mod sign;
+pub mod sign;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -70,7 +70,7 @@ async fn wanted(call: &mut Call) -> Result<bool, S3Error> {
     }
 }
 
-fn read(document: &[u8], owner: &str) -> Result<bool, S3Error> {
+pub fn read(document: &[u8], owner: &str) -> Result<bool, S3Error> {
     let root = parse(document).map_err(|_| Code::MalformedXML)?;
     if root.name != "AccessControlPolicy" {
         return Err(Code::MalformedXML.into());
@@ -93,7 +93,7 @@ fn read(document: &[u8], owner: &str) -> Result<bool, S3Error> {
     Ok(public)
 }
 
-fn write(owner: &str, public: bool) -> String {
+pub fn write(owner: &str, public: bool) -> String {
     const XSI: &str = "xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\"";
     let mut out = XmlWriter::s3("AccessControlPolicy");
     out.open("Owner");

@@ -15,7 +15,8 @@ const MAX_PARTS: usize = 10_000;
 /// 10,000 parts with every element that one can have.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
-struct Part {
+#[derive(Debug, PartialEq, Eq)]
+pub struct Part {
     number: u32,
     etag: String,
     checksums: Vec<(Algorithm, String)>,
@@ -79,7 +80,7 @@ pub async fn perform(mut call: Call) -> Answer {
     Ok(response)
 }
 
-fn read(document: &[u8]) -> Result<Vec<Part>, S3Error> {
+pub fn read(document: &[u8]) -> Result<Vec<Part>, S3Error> {
     let root = parse(document).map_err(|_| Code::MalformedXML)?;
     if root.name != "CompleteMultipartUpload" {
         return Err(Code::MalformedXML.into());
@@ -113,7 +114,7 @@ fn read(document: &[u8]) -> Result<Vec<Part>, S3Error> {
     Ok(parts)
 }
 
-fn write(parts: &[Part], checksums: bool) -> String {
+pub fn write(parts: &[Part], checksums: bool) -> String {
     let mut out = XmlWriter::s3("CompleteMultipartUpload");
     for part in parts {
         out.open("Part");

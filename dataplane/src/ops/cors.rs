@@ -35,7 +35,7 @@ pub async fn delete(call: Call) -> Answer {
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-fn read(document: &[u8]) -> Result<Vec<CorsRule>, S3Error> {
+pub fn read(document: &[u8]) -> Result<Vec<CorsRule>, S3Error> {
     let root = parse(document).map_err(|_| Code::MalformedXML)?;
     if root.name != "CORSConfiguration" {
         return Err(Code::MalformedXML.into());
@@ -107,7 +107,7 @@ fn rule(element: &Element) -> Result<CorsRule, S3Error> {
     Ok(rule)
 }
 
-fn write(rules: &[CorsRule]) -> String {
+pub fn write(rules: &[CorsRule]) -> String {
     let mut out = XmlWriter::s3("CORSConfiguration");
     for rule in rules {
         out.open("CORSRule");

@@ -42,7 +42,7 @@ fn is(call: &Call, header: &str, value: &str) -> Result<bool, S3Error> {
     Ok(given.is_some_and(|given| given.eq_ignore_ascii_case(value)))
 }
 
-fn check_location(document: &[u8], region: &str) -> Result<(), S3Error> {
+pub fn check_location(document: &[u8], region: &str) -> Result<(), S3Error> {
     let root = xml::parse(document).map_err(|_| Code::MalformedXML)?;
     if root.name != "CreateBucketConfiguration" {
         return Err(Code::MalformedXML.into());

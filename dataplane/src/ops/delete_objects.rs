@@ -18,15 +18,15 @@ const MAX_KEYS: usize = 1000;
 /// 1,000 keys of 1,024 characters, each escaped to the longest.
 const MAX_DOCUMENT: u64 = 8 * 1024 * 1024;
 
-struct Batch {
+pub struct Batch {
     quiet: bool,
-    targets: Vec<Target>,
+    pub targets: Vec<Target>,
 }
 
 /// An object, or one version of it, as the client named it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Target {
-    key: String,
+pub struct Target {
+    pub key: String,
     version_id: Option<String>,
 }
 
@@ -86,7 +86,7 @@ fn in_engine_terms(call: &Call, place: Place<'_>, target: &Target) -> Result<Tar
     })
 }
 
-fn read(document: &[u8]) -> Result<Batch, S3Error> {
+pub fn read(document: &[u8]) -> Result<Batch, S3Error> {
     let root = parse(document).map_err(|_| Code::MalformedXML)?;
     if root.name != "Delete" {
         return Err(Code::MalformedXML.into());

@@ -1,14 +1,14 @@
 //! One operation a file. An operation gets an admitted request, asks an engine, and answers in S3's terms.
 
-mod acl;
-mod complete_multipart_upload;
+pub mod acl;
+pub mod complete_multipart_upload;
 mod copy_object;
-mod cors;
-mod create_bucket;
+pub mod cors;
+pub mod create_bucket;
 mod create_multipart_upload;
 mod delete_bucket;
 mod delete_object;
-mod delete_objects;
+pub mod delete_objects;
 mod features;
 mod fixed;
 mod get_object;
@@ -21,7 +21,7 @@ mod list_objects;
 mod list_parts;
 mod post_object;
 mod put_object;
-mod settings;
+pub mod settings;
 mod versions;
 
 use std::sync::Arc;

@@ -14,7 +14,7 @@ use crate::xml::{Element, XmlWriter, parse};
 /// A lifecycle configuration of 1,000 rules is the largest.
 const MAX_DOCUMENT: u64 = 1024 * 1024;
 
-struct Subresource {
+pub struct Subresource {
     query: &'static str,
     root: &'static str,
     /// Every element that may stand below the root.
@@ -127,7 +127,7 @@ const ENCRYPTION: Subresource = Subresource {
     name: "bucket encryption",
 };
 
-fn subresource(operation: Operation) -> Result<Subresource, S3Error> {
+pub fn subresource(operation: Operation) -> Result<Subresource, S3Error> {
     use Operation::*;
     Ok(match operation {
         GetBucketVersioning | PutBucketVersioning => VERSIONING,
@@ -171,15 +171,8 @@ pub async fn put(mut call: Call) -> Answer {
     let subresource = subresource(call.operation)?;
     request(&call, &subresource, Method::PUT)?;
     let document = call.document(MAX_DOCUMENT).await?;
-    let root = parse(&document).map_err(|_| Code::MalformedXML)?;
-    if root.name != subresource.root {
-        return Err(Code::MalformedXML.into());
-    }
-    check(&root, &subresource)?;
-    let mut out = XmlWriter::s3(subresource.root);
-    write(&mut out, &root, subresource.elements);
-    out.close(subresource.root);
-    let mut request = request(&call, &subresource, Method::PUT)?.document(out.finish())?;
+    let document = rewrite(&document, &subresource)?;
+    let mut request = request(&call, &subresource, Method::PUT)?.document(document)?;
     pass_bypass(&call, &mut request)?;
     call.standing()?.check()?;
     let answer = call
@@ -189,6 +182,19 @@ pub async fn put(mut call: Call) -> Answer {
     let mut response = empty(StatusCode::OK);
     version(&call, answer.headers(), &mut response)?;
     Ok(response)
+}
+
+/// The client's document as it goes on.
+pub fn rewrite(document: &[u8], subresource: &Subresource) -> Result<String, S3Error> {
+    let root = parse(document).map_err(|_| Code::MalformedXML)?;
+    if root.name != subresource.root {
+        return Err(Code::MalformedXML.into());
+    }
+    check(&root, subresource)?;
+    let mut out = XmlWriter::s3(subresource.root);
+    write(&mut out, &root, subresource.elements);
+    out.close(subresource.root);
+    Ok(out.finish())
 }
 
 pub async fn delete(call: Call) -> Answer {
