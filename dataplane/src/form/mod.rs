@@ -2,10 +2,10 @@
 //! becomes the request that it amounts to; who sent it and whether they may is decided in `gate`, as for any other.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTObjectPOST.html>
 
-mod file;
-mod part;
+pub mod file;
+pub mod part;
 mod policy;
-mod preamble;
+pub mod preamble;
 mod reply;
 pub mod room;
 
@@ -176,7 +176,7 @@ async fn next_piece(body: &mut Incoming, waiting: &mut Waiting) -> Result<Bytes,
 /// Puts the file's name into the fields that ask for it: what a policy is compared with is what came of it. Without a
 /// filename, S3 leaves the variable as it is.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTForms.html>
-fn expand(mut fields: Fields, filename: Option<&str>) -> Result<Fields, S3Error> {
+pub fn expand(mut fields: Fields, filename: Option<&str>) -> Result<Fields, S3Error> {
     const VARIABLE: &str = "${filename}";
     let Some(path) = filename else {
         return Ok(fields);
@@ -197,7 +197,7 @@ fn expand(mut fields: Fields, filename: Option<&str>) -> Result<Fields, S3Error>
 }
 
 /// The headers that the fields amount to. What they may say is decided in `headers`, as for any upload.
-fn headers(fields: &Fields, length: u64) -> Result<HeaderMap, S3Error> {
+pub fn headers(fields: &Fields, length: u64) -> Result<HeaderMap, S3Error> {
     let mut headers = HeaderMap::new();
     for field in &fields.0 {
         let name = field.name.to_ascii_lowercase();

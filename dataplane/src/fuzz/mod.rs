@@ -4,6 +4,7 @@
 
 mod body;
 mod documents;
+mod form;
 mod head;
 mod push;
 
@@ -26,7 +27,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("authorization", head::authorization),
     ("chunks", body::chunks),
     ("copy_source", head::copy_source),
+    ("form", form::body),
     ("headers", head::headers),
+    ("policy", form::policy),
     ("push", push::messages),
     ("tenants", push::changes),
     ("uri", head::uri),
