@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
-use crate::error::S3Error;
+use crate::error::{Code, S3Error};
 use crate::listing::{Object, Page};
 
 /// Where a page begins.
@@ -230,7 +230,9 @@ impl<'a> Level<'a> {
     fn add_folder(&mut self, key: String, seen: bool) {
         // A folder in which the last page ended is gone on with, unless it was folded into one entry.
         let open = !self.fold_folders && self.after.starts_with(&key);
-        if (key.as_str() > self.after || open) && key > self.given {
+        // One that lies no deeper would be walked for ever.
+        let deeper = key.len() > self.prefix.len();
+        if deeper && (key.as_str() > self.after || open) && key > self.given {
             match self.pending.get_mut(&key) {
                 Some(Item::Folder { seen: known }) => *known |= seen,
                 _ => drop(self.pending.insert(key, Item::Folder { seen })),
@@ -270,6 +272,10 @@ impl<'a> Level<'a> {
         let next = page.next_token.filter(|_| page.is_truncated);
         let more = next.is_some();
         if let Some(token) = next {
+            // An engine that goes on where it was has no end.
+            if matches!(&self.start, Start::Token(before) if *before == token) {
+                return Err(Code::InternalError.into());
+            }
             self.start = Start::Token(token);
         }
         Ok(more)

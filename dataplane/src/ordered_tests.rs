@@ -174,6 +174,49 @@ fn a_start_within_a_folder_leaves_nothing_out() {
     }
 }
 
+/// An engine that lists a folder in itself, or that says the same page again and again.
+struct Astray {
+    again: bool,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Source for Astray {
+    fn page_size(&self) -> usize {
+        2
+    }
+
+    fn fetch<'f>(&'f self, prefix: &'f str, folders: bool, _: Start) -> Fetched<'f> {
+        let asked = self
+            .asked
+            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        assert!(asked < 100, "it is asked for ever");
+        let page = Page {
+            common_prefixes: vec![prefix.to_owned()],
+            is_truncated: self.again || !folders,
+            next_token: (self.again || !folders).then(|| "t".to_owned()),
+            ..Page::default()
+        };
+        Box::pin(async move { Ok(page) })
+    }
+}
+
+#[test]
+fn an_engine_that_goes_in_circles_is_left() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let walked = |again| {
+        let source = Astray {
+            again,
+            asked: Default::default(),
+        };
+        let entries = runtime.block_on(list(&source, "a/", "", "", 100));
+        entries.map(|e| e.len()).map_err(|error| error.code)
+    };
+    assert_eq!(walked(false), Ok(0));
+    assert_eq!(walked(true), Err(Code::InternalError));
+}
+
 proptest! {
     #[test]
     fn every_page_is_as_s3_would_have_it(
