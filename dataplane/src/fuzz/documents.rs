@@ -1,8 +1,11 @@
 //! XML: the reader, the writer, and the documents of each operation.
 
+use super::{PREFIXES, bucket, settings};
+use crate::listing::read_objects;
 use crate::operation::Operation;
 use crate::ops::settings::{rewrite, subresource};
 use crate::ops::{acl, complete_multipart_upload, cors, create_bucket, delete_objects};
+use crate::place::Place;
 use crate::xml::{Element, XmlWriter, parse};
 
 const MAX_DEPTH: usize = 17;
@@ -11,6 +14,7 @@ const MAX_DEPTH: usize = 17;
 pub fn xml(input: &[u8]) {
     if let Ok(root) = parse(input) {
         assert!(depth(&root) <= MAX_DEPTH);
+        listed(&root);
         if plain_names(&root) {
             let mut out = XmlWriter::document();
             write(&mut out, &root);
@@ -42,6 +46,25 @@ pub fn xml(input: &[u8]) {
             let again = rewrite(written.as_bytes(), &subresource);
             assert_eq!(again.map_err(|error| error.code), Ok(written));
         }
+    }
+}
+
+/// As a listing of an engine's: what comes of it lies in the bucket, and the next page begins behind something.
+fn listed(answer: &Element) {
+    for prefix in PREFIXES {
+        let (settings, bucket) = (settings(), bucket("photos", prefix));
+        let place = Place {
+            bucket: &bucket,
+            engine: &settings.engines[0],
+        };
+        let Ok(page) = read_objects(place, answer) else {
+            continue;
+        };
+        let keys = page.objects.iter().map(|object| object.key.as_str());
+        let last = keys.chain(page.common_prefixes.iter().map(String::as_str));
+        let something = last.count() > 0;
+        assert!(page.next_marker.is_none() || page.is_truncated);
+        assert!(page.next_marker.is_some() || !(page.is_truncated && something));
     }
 }
 

@@ -5,7 +5,7 @@ use sigv4::{ALGORITHM, Authorization, CanonicalRequest, Credential, CredentialSc
 use wire::CorsRule;
 
 use super::{
-    ACCESS_KEY_ID, DOMAIN, REGION, bucket, header_lines, known, now, request, settings,
+    ACCESS_KEY_ID, DOMAIN, PREFIXES, REGION, bucket, header_lines, known, now, request, settings,
     signing_key, tenant,
 };
 use crate::authenticate::authenticate;
@@ -21,7 +21,6 @@ use crate::{copy_source, cors, headers};
 const METHODS: [&str; 8] = [
     "GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS", "PATCH", "TRACE",
 ];
-const PREFIXES: [&str; 2] = ["", "t/0123/4567/"];
 
 /// The first byte: method and host; the rest: the target. What was parsed is what is authorised and what is sent on,
 /// byte for byte.

@@ -9,6 +9,7 @@ mod head;
 mod push;
 
 use std::net::IpAddr;
+use std::sync::OnceLock;
 
 use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
@@ -39,6 +40,8 @@ pub const TARGETS: &[(&str, Target)] = &[
 const ACCESS_KEY_ID: &str = "VLTAAAAAAAAAAAAAAAAA";
 const DOMAIN: &str = "s3.test";
 const REGION: &str = "us-east-1";
+/// Of a dedicated bucket, and of a pooled one.
+const PREFIXES: [&str; 2] = ["", "t/0123/4567/"];
 
 /// 2026-03-04T05:06:07Z.
 fn now() -> DateTime<Utc> {
@@ -46,10 +49,12 @@ fn now() -> DateTime<Utc> {
 }
 
 fn signing_key() -> SigningKey {
+    static DERIVED: OnceLock<[u8; 32]> = OnceLock::new();
+    let derive = || sigv4::derive_signing_key("secret", "20260304", REGION, "s3");
     SigningKey {
         date: now().date_naive(),
         region: REGION.into(),
-        key: sigv4::derive_signing_key("secret", "20260304", REGION, "s3"),
+        key: *DERIVED.get_or_init(derive),
     }
 }
 
