@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 
 use stack::Programs;
 
-const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench synthetic ADDRESS";
+const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench compare NGINX ROUNDS WORKLOAD VAULTAIRE… | bench synthetic ADDRESS";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -49,6 +49,17 @@ async fn main() -> anyhow::Result<()> {
                 rclone: PathBuf::new(),
             };
             load::within(run::profile(&programs, seconds.parse()?, workload)).await
+        }
+        ["compare", nginx, rounds, workload, ref vaultaires @ ..] if !vaultaires.is_empty() => {
+            let builds: Vec<Programs> = vaultaires
+                .iter()
+                .map(|vaultaire| Programs {
+                    vaultaire: vaultaire.into(),
+                    nginx: nginx.into(),
+                    rclone: PathBuf::new(),
+                })
+                .collect();
+            load::within(run::compare(&builds, rounds.parse()?, workload)).await
         }
         _ => bail!(USAGE),
     }

@@ -73,8 +73,7 @@ pub async fn all(programs: &Programs) -> anyhow::Result<Results> {
 
 /// Loads one data plane with one workload, in front of the engine that costs nothing, for as long as a profiler wants.
 pub async fn profile(programs: &Programs, seconds: u64, workload: &str) -> anyhow::Result<()> {
-    let named = WORKLOADS.iter().find(|known| known.name == workload);
-    let named = *named.with_context(|| format!("{workload:?} is no workload"))?;
+    let named = named(workload)?;
     let bodies = Bodies::new();
     let mut hashes = Hashes::default();
     let folder = scratch()?;
@@ -95,6 +94,67 @@ pub async fn profile(programs: &Programs, seconds: u64, workload: &str) -> anyho
     say(&format!("{sample:?}"));
     drop((vaultaire.running, engine));
     Ok(())
+}
+
+/// Builds of Vaultaire beside each other and nginx, in front of the engine that costs nothing: what a change is worth.
+/// Each round prints CPU time of a request and answers a second, as ratios to nginx's.
+pub async fn compare(builds: &[Programs], rounds: usize, workload: &str) -> anyhow::Result<()> {
+    let workload = named(workload)?;
+    let bodies = Bodies::new();
+    let mut hashes = Hashes::default();
+    let folder = scratch()?;
+    let (engine, direct) = stack::synthetic(folder.path()).await?;
+    prepare(&direct, &bodies, &mut hashes).await?;
+    let mut running = Vec::new();
+    let nginx = match builds.first() {
+        Some(first) => stack::nginx(first, folder.path(), &direct).await?,
+        None => return Ok(()),
+    };
+    let mut targets = vec![nginx.logging.clone()];
+    for (at, programs) in builds.iter().enumerate() {
+        let folder = folder.path().join(at.to_string());
+        std::fs::create_dir(&folder)?;
+        let vaultaire = stack::vaultaire(programs, &folder, Some(&direct)).await?;
+        prepare(&vaultaire.target, &bodies, &mut hashes).await?;
+        targets.push(vaultaire.target);
+        running.push(vaultaire.running);
+    }
+    let asked = workload.operation.requests(&bodies);
+    let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); targets.len()];
+    for round in 0..rounds {
+        for turn in 0..targets.len() {
+            let at = (turn + round) % targets.len();
+            let requests = Rc::new(sign(&targets[at], &asked, &mut hashes)?);
+            samples[at].push(load::measure(&targets[at], requests, &workload).await?);
+        }
+    }
+    for (at, of_one) in samples.iter().enumerate() {
+        let ratio = |of: fn(&Sample) -> f64| {
+            let ratios = of_one.iter().zip(&samples[0]).map(|(a, b)| of(a) / of(b));
+            let mut ratios: Vec<f64> = ratios.collect();
+            ratios.sort_by(f64::total_cmp);
+            ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+        };
+        say(&format!(
+            "{}: CPU {:.3} × nginx's, answers/s {:.3} × (CPU µs {:.1?})",
+            if at == 0 {
+                "nginx".to_owned()
+            } else {
+                builds[at - 1].vaultaire.display().to_string()
+            },
+            ratio(|s| s.cpu_micros),
+            ratio(|s| s.requests_per_second),
+            all_of(of_one, |s| s.cpu_micros),
+        ));
+    }
+    // In this order: what forwards ends before what it forwards to.
+    drop((nginx, running, engine));
+    Ok(())
+}
+
+fn named(workload: &str) -> anyhow::Result<Workload> {
+    let named = WORKLOADS.iter().find(|known| known.name == workload);
+    Ok(*named.with_context(|| format!("{workload:?} is no workload"))?)
 }
 
 /// nginx's workers, and Postgres, run as other users when this runs as root, and must get in.
