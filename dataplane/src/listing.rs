@@ -1,9 +1,12 @@
 //! Reads an engine's listings into plain entries, with every key brought back into the tenant's terms. What is not
 //! under the place's prefix is never passed on.
 
+use std::borrow::Cow;
+
 use crate::error::{Code, S3Error};
 use crate::place::Place;
-use crate::xml::{Element, XmlWriter};
+use crate::upstream::{failed, unreadable};
+use crate::xml::{self, Element, Piece, XmlWriter};
 
 /// How keys are written in the answer: as they are, or percent-encoded because the client asked for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +28,10 @@ impl Encoding {
         }
     }
 
-    pub fn write(self, text: &str) -> String {
+    pub fn write(self, text: &str) -> Cow<'_, str> {
         match self {
-            Encoding::Plain => text.to_owned(),
-            Encoding::Url => sigv4::uri_encode(text.as_bytes(), false),
+            Encoding::Plain => Cow::Borrowed(text),
+            Encoding::Url => Cow::Owned(sigv4::uri_encode(text.as_bytes(), false)),
         }
     }
 }
@@ -62,11 +65,13 @@ impl<'a> KeyReader<'a> {
         }
     }
 
-    fn raw(&self, text: &str) -> Result<String, S3Error> {
-        if !self.encoded {
-            return Ok(text.to_owned());
+    fn raw<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, S3Error> {
+        if !self.encoded || !text.contains(['+', '%']) {
+            return Ok(Cow::Borrowed(text));
         }
-        crate::request::decode(&text.replace('+', " ")).map_err(|_| Code::InternalError.into())
+        crate::request::decode(&text.replace('+', " "))
+            .map(Cow::Owned)
+            .map_err(|_| Code::InternalError.into())
     }
 }
 
@@ -82,13 +87,12 @@ pub struct Page {
     pub next_token: Option<String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Object {
     pub key: String,
     pub last_modified: String,
     pub etag: String,
     pub size: String,
-    pub storage_class: String,
     pub checksum_algorithms: Vec<String>,
     pub checksum_type: Option<String>,
 }
@@ -101,7 +105,6 @@ impl Object {
             last_modified: text("LastModified"),
             etag: text("ETag"),
             size: text("Size"),
-            storage_class: "STANDARD".to_owned(),
             checksum_algorithms: entry
                 .all("ChecksumAlgorithm")
                 .map(|e| e.text.clone())
@@ -120,26 +123,97 @@ impl Object {
             out.text("ChecksumType", kind);
         }
         out.text("Size", &self.size);
-        out.text("StorageClass", &self.storage_class);
+        out.text("StorageClass", "STANDARD");
     }
 }
 
-pub fn read_objects(place: Place<'_>, answer: &Element) -> Result<Page, S3Error> {
-    let keys = KeyReader::new(place, answer);
-    let mut page = Page {
-        is_truncated: answer.value("IsTruncated") == Some("true"),
-        ..Page::default()
-    };
-    for entry in answer.all("Contents") {
-        let key = keys.key(entry.value("Key").unwrap_or(""))?;
-        page.objects.push(Object::read(key, entry));
+/// Reads an engine's ListObjects answer, either version, straight into a page.
+pub fn read_objects(place: Place<'_>, document: &[u8]) -> Result<Page, S3Error> {
+    let mut answer = Answer::default();
+    xml::read(document, |piece| answer.take(piece))
+        .map_err(|_| unreadable(&"not an XML document"))?;
+    if answer.is_error {
+        return Err(failed(&answer.code));
     }
-    page.common_prefixes = common_prefixes(&keys, answer)?;
+    let keys = KeyReader {
+        place,
+        encoded: answer.encoded,
+    };
+    let mut page = answer.page;
+    for object in &mut page.objects {
+        object.key = keys.key(&object.key)?;
+    }
+    for prefix in &mut page.common_prefixes {
+        *prefix = keys.key(prefix)?;
+    }
     if page.is_truncated {
-        page.next_token = answer.value("NextContinuationToken").map(str::to_owned);
-        page.next_marker = next_marker(&keys, answer.value("NextMarker"), &page);
+        page.next_marker = next_marker(&keys, page.next_marker.as_deref(), &page);
+    } else {
+        (page.next_marker, page.next_token) = (None, None);
     }
     Ok(page)
+}
+
+/// An engine's answer while it is read: keys are still as the engine wrote them, for how that is may be said last.
+#[derive(Default)]
+struct Answer {
+    depth: usize,
+    is_error: bool,
+    code: String,
+    encoded: bool,
+    page: Page,
+    /// The entry that is open, whatever it will turn out to be.
+    entry: Object,
+    prefix: Option<String>,
+}
+
+impl Answer {
+    fn take(&mut self, piece: Piece<'_>) {
+        match piece {
+            Piece::Open(name) => {
+                self.is_error |= self.depth == 0 && name == "Error";
+                self.depth += 1;
+            }
+            Piece::Close(name, text) => {
+                match self.depth {
+                    2 => self.take_child(name, text),
+                    3 => self.take_field(name, text),
+                    _ => {}
+                }
+                self.depth -= 1;
+            }
+        }
+    }
+
+    fn take_child(&mut self, name: &str, text: &str) {
+        match name {
+            "Contents" => self.page.objects.push(std::mem::take(&mut self.entry)),
+            "CommonPrefixes" => self.page.common_prefixes.extend(self.prefix.take()),
+            "IsTruncated" => self.page.is_truncated = text == "true",
+            "EncodingType" => self.encoded = text == "url",
+            "NextContinuationToken" => self.page.next_token = Some(text.to_owned()),
+            "NextMarker" => self.page.next_marker = Some(text.to_owned()),
+            "Code" => text.clone_into(&mut self.code),
+            _ => {}
+        }
+        self.entry = Object::default();
+        self.prefix = None;
+    }
+
+    /// Of `Contents` or `CommonPrefixes`: no field of the one is called as one of the other.
+    fn take_field(&mut self, name: &str, text: &str) {
+        let entry = &mut self.entry;
+        match name {
+            "Key" => text.clone_into(&mut entry.key),
+            "LastModified" => text.clone_into(&mut entry.last_modified),
+            "ETag" => text.clone_into(&mut entry.etag),
+            "Size" => text.clone_into(&mut entry.size),
+            "ChecksumAlgorithm" => entry.checksum_algorithms.push(text.to_owned()),
+            "ChecksumType" => entry.checksum_type = Some(text.to_owned()),
+            "Prefix" => self.prefix = Some(text.to_owned()),
+            _ => {}
+        }
+    }
 }
 
 /// Where the next page begins: the engine's word, if that is what it listed last, or the folder of that name: where `a`
@@ -188,7 +262,6 @@ pub fn at_most(value: Option<&str>, name: &str, most: u32) -> Result<u32, S3Erro
 mod tests {
     use super::*;
     use crate::tenants::tests::{document, settings};
-    use crate::xml::parse;
 
     fn read(prefix: &str, xml: &str) -> Result<Page, Code> {
         let settings = settings(1);
@@ -198,7 +271,7 @@ mod tests {
             bucket: &document.buckets[0],
             engine: &settings.engines[0],
         };
-        read_objects(place, &parse(xml.as_bytes()).unwrap()).map_err(|error| error.code)
+        read_objects(place, xml.as_bytes()).map_err(|error| error.code)
     }
 
     #[test]
@@ -252,6 +325,36 @@ mod tests {
         let prefixes = "<L><CommonPrefixes><Prefix>t/1/</Prefix></CommonPrefixes></L>";
         assert_eq!(read("t/1/2/", prefixes).unwrap_err(), Code::InternalError);
         assert!(read("", prefixes).is_ok());
+    }
+
+    #[test]
+    fn what_is_said_of_an_object_is_read_wherever_it_stands() {
+        let page = read(
+            "p/",
+            "<?xml version=\"1.0\"?><L xmlns=\"urn:x\"><Prefix>p/</Prefix><Key>no</Key><Contents><Owner><ID>no</ID></Owner>\
+             <ETag>&quot;e&quot;</ETag><Size>3</Size><Key>p/%26a+&amp;</Key><ChecksumAlgorithm>SHA1</ChecksumAlgorithm>\
+             <LastModified>then</LastModified></Contents><Contents><Key>p/b</Key></Contents>\
+             <NextContinuationToken>t</NextContinuationToken><EncodingType>url</EncodingType></L>",
+        )
+        .unwrap();
+        let [a, b] = page.objects.as_slice() else {
+            panic!("{:?}", page.objects);
+        };
+        assert_eq!((a.key.as_str(), a.etag.as_str()), ("&a &", "\"e\""));
+        assert_eq!((a.size.as_str(), a.last_modified.as_str()), ("3", "then"));
+        assert_eq!(a.checksum_algorithms, ["SHA1"]);
+        assert_eq!((b.key.as_str(), b.etag.as_str()), ("b", ""));
+        assert!(b.checksum_algorithms.is_empty());
+        assert_eq!(page.next_token, None, "the page is the last");
+    }
+
+    #[test]
+    fn an_error_instead_of_a_listing_is_an_error() {
+        let error = |code: &str| read("", &format!("<Error><Code>{code}</Code></Error>"));
+        assert_eq!(error("NoSuchVersion").unwrap_err(), Code::NoSuchVersion);
+        assert_eq!(error("NoSuchBucket").unwrap_err(), Code::InternalError);
+        assert_eq!(read("", "<L><Contents>").unwrap_err(), Code::InternalError);
+        assert!(read("", "<L><Code>NoSuchVersion</Code></L>").is_ok());
     }
 
     #[test]

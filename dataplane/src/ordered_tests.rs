@@ -73,7 +73,6 @@ fn object(key: &str) -> Object {
         last_modified: String::new(),
         etag: String::new(),
         size: String::new(),
-        storage_class: String::new(),
         checksum_algorithms: vec![],
         checksum_type: None,
     }

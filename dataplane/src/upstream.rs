@@ -12,7 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -149,22 +149,28 @@ impl Upstream {
         &self,
         request: EngineRequest<'_>,
         now: DateTime<Utc>,
-    ) -> Result<(http::HeaderMap, xml::Element), S3Error> {
-        let response = self.send(request, now).await?;
-        let (head, body) = response.into_parts();
+    ) -> Result<(HeaderMap, xml::Element), S3Error> {
+        let (headers, bytes) = self.fetch(request, now).await?;
+        let element = xml::parse(&bytes).map_err(|_| unreadable(&"not an XML document"))?;
+        if element.name == "Error" {
+            return Err(failed(element.value("Code").unwrap_or("")));
+        }
+        Ok((headers, element))
+    }
+
+    /// Sends and reads the whole of the answer: at most 16 MiB. Whether it is an `<Error>` is its reader's to see.
+    pub async fn fetch(
+        &self,
+        request: EngineRequest<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<(HeaderMap, Bytes), S3Error> {
+        let (head, body) = self.send(request, now).await?.into_parts();
         let collected =
             tokio::time::timeout(STALLED_AFTER, Limited::new(body, MAX_DOCUMENT).collect())
                 .await
                 .map_err(|_| unreadable(&"it broke off"))?;
         let bytes = collected.map_err(|error| unreadable(&*error))?.to_bytes();
-        let element = xml::parse(&bytes).map_err(|_| unreadable(&"not an XML document"))?;
-        if element.name == "Error" {
-            return Err(translate(
-                element.value("Code").unwrap_or(""),
-                StatusCode::INTERNAL_SERVER_ERROR,
-            ));
-        }
-        Ok((head.headers, element))
+        Ok((head.headers, bytes))
     }
 
     async fn exchange(
@@ -262,7 +268,12 @@ fn repeat(request: &http::Request<EngineBody>) -> http::Request<EngineBody> {
     twin
 }
 
-fn unreadable(error: &(impl std::fmt::Display + ?Sized)) -> S3Error {
+/// What an `<Error>` under a 200 comes to.
+pub fn failed(code: &str) -> S3Error {
+    translate(code, StatusCode::INTERNAL_SERVER_ERROR)
+}
+
+pub fn unreadable(error: &(impl std::fmt::Display + ?Sized)) -> S3Error {
     tracing::warn!(%error, "the engine's answer cannot be read");
     Code::InternalError.into()
 }

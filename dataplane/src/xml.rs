@@ -72,10 +72,11 @@ impl XmlWriter {
 
 /// Control characters are written as references, as S3 does: they may stand in object keys.
 fn escape_into(out: &mut String, value: &str) {
+    // Bytes below 0x80 are characters of their own in UTF-8, so that `at` is always between two characters.
     let special =
-        |c: char| matches!(c, '&' | '<' | '>' | '"') || (c < ' ' && !matches!(c, '\n' | '\t'));
+        |b: u8| matches!(b, b'&' | b'<' | b'>' | b'"') || (b < b' ' && !matches!(b, b'\n' | b'\t'));
     let mut rest = value;
-    while let Some(at) = rest.find(special) {
+    while let Some(at) = rest.bytes().position(special) {
         let (plain, tail) = rest.split_at(at);
         out.push_str(plain);
         let mut tail = tail.chars();
@@ -120,55 +121,68 @@ impl Element {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Reads a whole document. The caller has bounded its length.
-pub fn parse(document: &[u8]) -> Result<Element, Malformed> {
+/// A document, piece by piece.
+pub enum Piece<'p> {
+    /// An element begins: its local name.
+    Open(&'p str),
+    /// An element ends: its local name, and its own text without that of its children.
+    Close(&'p str, &'p mut String),
+}
+
+/// Reads a whole document and hands on its pieces in order. The caller has bounded its length, and believes none of them
+/// before all is read.
+pub fn read(document: &[u8], mut each: impl FnMut(Piece<'_>)) -> Result<(), Malformed> {
     let text = std::str::from_utf8(document).map_err(|_| Malformed)?;
     // The one character that XML has no way to write: what held it could not be written anew.
     if text.contains('\0') {
         return Err(Malformed);
     }
     let mut reader = Reader::from_str(text);
-    let mut stack: Vec<Element> = Vec::new();
-    let mut root: Option<Element> = None;
+    // One for each level, used again and again.
+    let mut texts: [String; MAX_DEPTH] = Default::default();
+    let mut depth = 0_usize;
     let mut elements = 0;
+    let mut has_root = false;
+    let mut begin = |depth: usize| {
+        elements += 1;
+        if elements > MAX_ELEMENTS || depth >= MAX_DEPTH || (depth == 0 && has_root) {
+            return Err(Malformed);
+        }
+        has_root = true;
+        Ok(())
+    };
     loop {
-        match reader.read_event().map_err(|_| Malformed)? {
+        let event = reader.read_event().map_err(|_| Malformed)?;
+        // Where text belongs: to the element that is open.
+        let own = depth.checked_sub(1).and_then(|at| texts.get_mut(at));
+        match event {
             Event::Start(start) => {
-                elements += 1;
-                if elements > MAX_ELEMENTS
-                    || stack.len() >= MAX_DEPTH
-                    || (stack.is_empty() && root.is_some())
-                {
-                    return Err(Malformed);
-                }
-                stack.push(Element {
-                    name: start.local_name().as_ref().to_owned(),
-                    ..Element::default()
-                });
+                begin(depth)?;
+                each(Piece::Open(start.local_name().as_ref()));
+                texts.get_mut(depth).ok_or(Malformed)?.clear();
+                depth += 1;
             }
             Event::Empty(start) => {
-                elements += 1;
-                if elements > MAX_ELEMENTS {
-                    return Err(Malformed);
-                }
-                let element = Element {
-                    name: start.local_name().as_ref().to_owned(),
-                    ..Element::default()
-                };
-                attach(element, &mut stack, &mut root)?;
+                begin(depth)?;
+                each(Piece::Open(start.local_name().as_ref()));
+                each(Piece::Close(
+                    start.local_name().as_ref(),
+                    &mut String::new(),
+                ));
             }
-            Event::End(_) => {
-                let element = stack.pop().ok_or(Malformed)?;
-                attach(element, &mut stack, &mut root)?;
+            Event::End(end) => {
+                each(Piece::Close(
+                    end.local_name().as_ref(),
+                    own.ok_or(Malformed)?,
+                ));
+                depth -= 1;
             }
-            Event::Text(text) => match stack.last_mut() {
-                Some(element) => element.text.push_str(&text),
+            Event::Text(text) => match own {
+                Some(own) => own.push_str(&text),
                 None if text.trim().is_empty() => {}
                 None => return Err(Malformed),
             },
-            Event::CData(data) => {
-                stack.last_mut().ok_or(Malformed)?.text.push_str(&data);
-            }
+            Event::CData(data) => own.ok_or(Malformed)?.push_str(&data),
             Event::GeneralRef(reference) => {
                 let c = if let Some(c) = reference.resolve_char_ref().map_err(|_| Malformed)? {
                     c
@@ -182,30 +196,40 @@ pub fn parse(document: &[u8]) -> Result<Element, Malformed> {
                         _ => return Err(Malformed),
                     }
                 };
-                stack.last_mut().ok_or(Malformed)?.text.push(c);
+                own.ok_or(Malformed)?.push(c);
             }
             Event::DocType(_) => return Err(Malformed),
             Event::Decl(_) | Event::PI(_) | Event::Comment(_) => {}
             Event::Eof => break,
         }
     }
-    if !stack.is_empty() {
-        return Err(Malformed);
+    match depth == 0 && has_root {
+        true => Ok(()),
+        false => Err(Malformed),
     }
-    root.ok_or(Malformed)
 }
 
-fn attach(
-    element: Element,
-    stack: &mut [Element],
-    root: &mut Option<Element>,
-) -> Result<(), Malformed> {
-    match stack.last_mut() {
-        Some(parent) => parent.children.push(element),
-        None if root.is_none() => *root = Some(element),
-        None => return Err(Malformed),
-    }
-    Ok(())
+/// [`read`] into a tree, for documents that are small.
+pub fn parse(document: &[u8]) -> Result<Element, Malformed> {
+    let mut open: Vec<Element> = Vec::new();
+    let mut root = None;
+    read(document, |piece| match piece {
+        Piece::Open(name) => open.push(Element {
+            name: name.to_owned(),
+            ..Element::default()
+        }),
+        Piece::Close(_, text) => {
+            let Some(mut element) = open.pop() else {
+                return;
+            };
+            element.text = std::mem::take(text);
+            match open.last_mut() {
+                Some(parent) => parent.children.push(element),
+                None => root = Some(element),
+            }
+        }
+    })?;
+    root.ok_or(Malformed)
 }
 
 #[cfg(test)]

@@ -70,8 +70,7 @@ impl<'a> Asked<'a> {
         if !self.can_find(place) {
             return Ok(Page::default());
         }
-        let (_, answer) = call.ask(request).await?;
-        read_objects(place, &answer)
+        read_objects(place, &call.fetch(request).await?)
     }
 
     /// The same from an engine that sorts otherwise: what comes after this key, in S3's order.
@@ -158,10 +157,7 @@ impl Source for Engine<'_> {
             Start::After(key) => request.query("start-after", place.boundary(&key)),
             Start::Token(token) => request.query("continuation-token", token),
         };
-        Box::pin(async move {
-            let (_, answer) = call.ask(request).await?;
-            read_objects(place, &answer)
-        })
+        Box::pin(async move { read_objects(place, &call.fetch(request).await?) })
     }
 }
 

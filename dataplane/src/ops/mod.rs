@@ -215,6 +215,12 @@ impl Call {
         self.node.upstream.send(request, now).await
     }
 
+    /// Asks the engine, whose answer is a document that its reader takes as it came.
+    pub async fn fetch(&self, request: EngineRequest<'_>) -> Result<Bytes, S3Error> {
+        let now = self.node.clock.now();
+        Ok(self.node.upstream.fetch(request, now).await?.1)
+    }
+
     /// Asks the engine, whose answer is a document.
     pub async fn ask(&self, request: EngineRequest<'_>) -> Result<(HeaderMap, Element), S3Error> {
         let now = self.node.clock.now();
