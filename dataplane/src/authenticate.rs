@@ -5,17 +5,16 @@ mod form;
 
 use std::sync::Arc;
 
-use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sigv4::{ALGORITHM, Authorization, CanonicalRequest, ChunkSigner, Credential, ParseError};
 use wire::{AccessKey, AccessKeyStatus};
 
 use crate::error::{Code, S3Error};
 use crate::request::S3Request;
 use crate::tenants::{Lookup, Shared, Tenant, Tenants};
+use crate::timestamp;
 
 pub use self::form::{authenticate_form, refuse_other_mechanisms};
-
-const TIMESTAMP: &str = "%Y%m%dT%H%M%SZ";
 
 /// How far a client's clock may be off.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html#RESTAuthenticationTimeStamp>
@@ -139,7 +138,7 @@ fn holder(
         return Err(unknown_key(claim));
     }
     let scope = &claim.credential.scope;
-    let day = NaiveDate::parse_from_str(&scope.date, "%Y%m%d").ok();
+    let day = timestamp::read_day(&scope.date);
     let signing_key = key
         .signing_keys
         .iter()
@@ -326,9 +325,7 @@ fn check_scope(claim: &Claim<'_>, region: &str) -> Result<(), S3Error> {
 }
 
 fn check_time(claim: &Claim<'_>, now: DateTime<Utc>) -> Result<(), S3Error> {
-    let Ok(signed_at) =
-        NaiveDateTime::parse_from_str(claim.timestamp, TIMESTAMP).map(|naive| naive.and_utc())
-    else {
+    let Some(signed_at) = timestamp::read(claim.timestamp) else {
         return Err(match claim.expires {
             Some(_) => S3Error::with(
                 claim.malformed,

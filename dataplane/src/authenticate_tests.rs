@@ -70,7 +70,7 @@ impl Client {
     }
 
     fn timestamp(&self) -> String {
-        self.at.format(TIMESTAMP).to_string()
+        timestamp::write(self.at)
     }
 
     fn scope(&self) -> CredentialScope {
@@ -193,7 +193,7 @@ fn a_good_signature_tells_who_it_is() {
 #[test]
 fn a_path_may_be_signed_as_it_is_sent() {
     // `(` needs no encoding on the wire; some clients leave it, and sign what they send.
-    let mut client = Client::default().header("x-amz-date", &now().format(TIMESTAMP).to_string());
+    let mut client = Client::default().header("x-amz-date", &timestamp::write(now()));
     let headers: Vec<(&str, &[u8])> = client
         .headers
         .iter()

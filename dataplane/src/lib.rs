@@ -39,6 +39,7 @@ mod server;
 mod source;
 mod strangers;
 mod tenants;
+mod timestamp;
 mod tls;
 mod upstream;
 mod xml;

@@ -175,7 +175,7 @@ impl Upstream {
 
     async fn exchange(
         &self,
-        request: EngineRequest<'_>,
+        mut request: EngineRequest<'_>,
         now: DateTime<Utc>,
     ) -> Result<Response<Incoming>, S3Error> {
         // Asking again is safe when nothing can have changed and there is no body to send twice.
@@ -192,14 +192,14 @@ impl Upstream {
             EngineBody::Stream(payload) => Some(payload.outcome()),
             _ => None,
         };
-        let signed = sign(request, now)?;
-        let twin = again.then(|| repeat(&signed));
-        let first = self.attempt(signed, outcome.as_deref(), within).await;
-        match (first, twin) {
-            (Err(error), Some(twin)) if error.code == Code::ServiceUnavailable => {
-                self.attempt(twin, None, within).await
+        let body = std::mem::replace(&mut request.body, EngineBody::Empty);
+        let signed = sign(&request, body, now)?;
+        match self.attempt(signed, outcome.as_deref(), within).await {
+            Err(error) if again && error.code == Code::ServiceUnavailable => {
+                let signed = sign(&request, EngineBody::Empty, now)?;
+                self.attempt(signed, None, within).await
             }
-            (other, _) => other,
+            other => other,
         }
     }
 
@@ -258,14 +258,6 @@ async fn stalled(outcome: &Outcome, within: Duration) {
             return;
         }
     }
-}
-
-fn repeat(request: &http::Request<EngineBody>) -> http::Request<EngineBody> {
-    let mut twin = http::Request::new(EngineBody::Empty);
-    *twin.method_mut() = request.method().clone();
-    *twin.uri_mut() = request.uri().clone();
-    *twin.headers_mut() = request.headers().clone();
-    twin
 }
 
 /// What an `<Error>` under a 200 comes to.

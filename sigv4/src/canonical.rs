@@ -22,7 +22,8 @@ pub fn uri_encode(bytes: &[u8], encode_slash: bool) -> String {
     } else {
         RESERVED_IN_PATH
     };
-    percent_encode(bytes, set).to_string()
+    // Bytes that need no encoding come back as they are, in one piece.
+    Cow::from(percent_encode(bytes, set)).into_owned()
 }
 
 /// A request as its canonical form needs it.

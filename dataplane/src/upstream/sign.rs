@@ -1,15 +1,18 @@
 //! A request to an engine, built from parts that were decided here, and signed whole.
 
 use chrono::{DateTime, Utc};
-use http::Uri;
+use http::header::{AUTHORIZATION, HOST, HeaderName};
+use http::{HeaderMap, HeaderValue, Uri};
 use sigv4::{CanonicalRequest, CredentialScope};
 
 use super::{EngineBody, EngineRequest};
 use crate::error::{Code, S3Error};
+use crate::timestamp;
 
-/// Every header that goes is signed.
+/// Every header that goes is signed. The request stays as it is: it may have to be signed again.
 pub fn sign(
-    request: EngineRequest<'_>,
+    request: &EngineRequest<'_>,
+    body: EngineBody,
     now: DateTime<Utc>,
 ) -> Result<http::Request<EngineBody>, S3Error> {
     let engine = request.engine;
@@ -32,45 +35,52 @@ pub fn sign(
         path.push('/');
         path.push_str(&sigv4::uri_encode(key.as_bytes(), false));
     }
-    let mut uri = format!("{}{path}", engine.endpoint.trim_end_matches('/'));
+    let mut uri = [engine.endpoint.trim_end_matches('/'), &path].concat();
     for (i, (name, value)) in request.query.iter().enumerate() {
         uri.push(if i == 0 { '?' } else { '&' });
         uri.push_str(&sigv4::uri_encode(name.as_bytes(), true));
         uri.push('=');
         uri.push_str(&sigv4::uri_encode(value.as_bytes(), true));
     }
-    let uri: Uri = uri.parse().map_err(|_| misconfigured("not a URL"))?;
+    let uri: Uri = uri.try_into().map_err(|_| misconfigured("not a URL"))?;
     let host = uri
         .authority()
         .ok_or_else(|| misconfigured("no host in the endpoint"))?
-        .as_str()
-        .to_owned();
-    let timestamp = now.format("%Y%m%dT%H%M%SZ").to_string();
+        .as_str();
+    let timestamp = timestamp::write(now);
 
-    let mut headers = request.headers;
-    headers.set("host", &host)?;
-    headers.set("x-amz-date", &timestamp)?;
-    headers.set("x-amz-content-sha256", &request.payload_hash)?;
-    let scope = CredentialScope {
-        date: today.format("%Y%m%d").to_string(),
-        region: engine.region.clone(),
-        service: "s3".to_owned(),
-    };
+    let invalid = |_| S3Error::new(Code::InvalidArgument);
+    let given = &request.headers.0;
+    let mut headers = HeaderMap::with_capacity(given.len() + 4);
+    headers.extend(
+        given
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    headers.append(HOST, HeaderValue::from_str(host).map_err(invalid)?);
+    for (name, value) in [
+        ("x-amz-date", &timestamp),
+        ("x-amz-content-sha256", &request.payload_hash),
+    ] {
+        let value = HeaderValue::from_str(value).map_err(invalid)?;
+        headers.append(HeaderName::from_static(name), value);
+    }
     let values: Vec<(&str, &[u8])> = headers
-        .0
         .iter()
-        .map(|(n, v)| (n.as_str(), v.as_bytes()))
+        .map(|(name, value)| (name.as_str(), value.as_bytes()))
         .collect();
-    let mut names: Vec<&str> = values.iter().map(|(name, _)| *name).collect();
-    names.sort_unstable();
-    names.dedup();
     let canonical = CanonicalRequest {
         method: request.method.as_str(),
         path: &path,
         query: &request.query,
         headers: &values,
-        signed_headers: &names,
+        signed_headers: &[],
         payload_hash: &request.payload_hash,
+    };
+    let scope = CredentialScope {
+        date: timestamp::write_day(today),
+        region: engine.region.clone(),
+        service: "s3".to_owned(),
     };
     let authorization = sigv4::authorization_header(
         &engine.access_key_id,
@@ -79,12 +89,13 @@ pub fn sign(
         &scope,
         &canonical,
     );
-    headers.set("authorization", &authorization)?;
+    let authorization = HeaderValue::try_from(authorization).map_err(invalid)?;
+    headers.append(AUTHORIZATION, authorization);
 
-    let mut signed = http::Request::new(request.body);
-    *signed.method_mut() = request.method;
+    let mut signed = http::Request::new(body);
+    *signed.method_mut() = request.method.clone();
     *signed.uri_mut() = uri;
-    signed.headers_mut().extend(headers.0);
+    *signed.headers_mut() = headers;
     Ok(signed)
 }
 
@@ -106,7 +117,7 @@ mod tests {
         let request = EngineRequest::new(&settings.engines[0], Method::GET, "vt-1")
             .key("a b//%2e/é".into())
             .query("prefix", "x/&y");
-        let signed = sign(request, now).unwrap();
+        let signed = sign(&request, EngineBody::Empty, now).unwrap();
         assert_eq!(
             signed.uri().to_string(),
             "http://127.0.0.1:1234/vt-1/a%20b//%252e/%C3%A9?prefix=x%2F%26y"
@@ -120,7 +131,7 @@ mod tests {
         let stale = EngineRequest::new(&settings.engines[0], Method::GET, "vt-1");
         let later = now + chrono::TimeDelta::days(1);
         assert_eq!(
-            sign(stale, later).err().map(|e| e.code),
+            sign(&stale, EngineBody::Empty, later).err().map(|e| e.code),
             Some(Code::ServiceUnavailable)
         );
     }
