@@ -1,23 +1,30 @@
 //! Structured log lines of the planes: JSON on standard error, filtered by `VAULTAIRE_LOG`.
 //! It says nothing of its own; what is in a line is the planes' affair.
 
+mod lines;
+
 use anyhow::anyhow;
 use tracing_subscriber::EnvFilter;
+
+use self::lines::{Flush, Lines};
 
 use crate::settings::Environment;
 
 const DEFAULT: &str = "info,hyper=warn,hyper_util=warn,sqlx=warn,h2=warn,rustls=warn,aws_config=warn,\
                        aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,aws_sdk_s3=warn,reqwest=warn,tungstenite=warn";
 
-pub fn start(environment: &Environment) -> anyhow::Result<()> {
+/// Lines may come out a moment later, and those of the last moment when the answer is dropped: keep it until the end.
+pub fn start(environment: &Environment) -> anyhow::Result<Flush> {
+    let (lines, flush) = Lines::start(std::io::stderr())?;
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
         .with_span_list(false)
         .with_env_filter(filter(environment)?)
-        .with_writer(std::io::stderr)
+        .with_writer(lines)
         .try_init()
-        .map_err(|error| anyhow!("Logging cannot start: {error}"))
+        .map_err(|error| anyhow!("Logging cannot start: {error}"))?;
+    Ok(flush)
 }
 
 fn filter(environment: &Environment) -> anyhow::Result<EnvFilter> {
