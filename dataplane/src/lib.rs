@@ -42,6 +42,7 @@ mod tenants;
 mod timestamp;
 mod tls;
 mod upstream;
+mod workers;
 mod xml;
 
 pub use clock::Clock;

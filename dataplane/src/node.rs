@@ -23,7 +23,7 @@ use crate::push::Link;
 use crate::strangers::Strangers;
 use crate::tenants::Tenants;
 use crate::tls::{Certificate, Tls};
-use crate::upstream::Upstream;
+use crate::workers::Workers;
 use crate::{health, push, server};
 
 /// How long the answer to a change of configuration waits for this node to serve it.
@@ -59,7 +59,6 @@ pub struct Config {
 /// What every request on this node may borrow.
 pub struct Node {
     pub tenants: Tenants,
-    pub upstream: Upstream,
     pub control: Control,
     pub metrics: Arc<Metrics>,
     pub link: Link,
@@ -136,7 +135,6 @@ impl Bound {
         });
         let node = Arc::new(Node {
             tenants: Tenants::default(),
-            upstream: Upstream::default(),
             control: Control::new(&config.control_url, clock.clone()),
             metrics: Arc::default(),
             link: Link::default(),
@@ -167,7 +165,8 @@ impl Bound {
             .transpose()?;
         let following = certificate.map(|certificate| tokio::spawn(certificate.follow()));
         let mut linked = tokio::spawn(link(node.clone(), config, known));
-        let serving = server::serve(s3, acceptor, node, stop);
+        let workers = Workers::start().context("no threads can be started")?;
+        let serving = server::serve(s3, acceptor, node, workers, stop);
         tokio::pin!(serving);
         let outcome = tokio::select! {
             () = &mut serving => Ok(()),

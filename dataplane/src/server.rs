@@ -30,6 +30,8 @@ use crate::ops::{self, Call};
 use crate::patience::{Active, Activity};
 use crate::request::S3Request;
 use crate::source::Source;
+use crate::upstream::Upstream;
+use crate::workers::Workers;
 use crate::{gate, headers};
 
 /// Room for the request line and the header section; the section itself is bounded more tightly by `request`.
@@ -43,6 +45,7 @@ pub async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     node: Arc<Node>,
+    workers: Workers,
     stop: CancellationToken,
 ) {
     let graceful = GracefulShutdown::new();
@@ -58,10 +61,13 @@ pub async fn serve(
                 let Some(room) = node.connections.admit(peer.ip()) else {
                     continue;
                 };
-                let connection =
-                    connection(stream, tls.clone(), peer, node.clone(), graceful.watcher());
-                tokio::spawn(async move {
-                    connection.await;
+                // It goes to another thread's runtime, and leaves this one's.
+                let stream = stream.into_std();
+                let (tls, node, watcher) = (tls.clone(), node.clone(), graceful.watcher());
+                workers.serve(|upstream| async move {
+                    if let Ok(stream) = stream.and_then(TcpStream::from_std) {
+                        connection(stream, tls, peer, (node, upstream), watcher).await;
+                    }
                     drop(room);
                 });
             }
@@ -82,33 +88,37 @@ pub async fn serve(
     }
 }
 
+/// The node, and the thread's own way to the engines.
+type Way = (Arc<Node>, Arc<Upstream>);
+
 async fn connection(
     stream: TcpStream,
     tls: Option<TlsAcceptor>,
     peer: SocketAddr,
-    node: Arc<Node>,
+    way: Way,
     watcher: Watcher,
 ) {
     let Some(tls) = tls else {
-        return exchange(stream, peer, node, watcher).await;
+        return exchange(stream, peer, way, watcher).await;
     };
-    match tokio::time::timeout(node.patience.head, tls.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(stream, peer, node, watcher).await,
+    match tokio::time::timeout(way.0.patience.head, tls.accept(stream)).await {
+        Ok(Ok(stream)) => exchange(stream, peer, way, watcher).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
 /// Every request of one connection.
-async fn exchange<S>(stream: S, peer: SocketAddr, node: Arc<Node>, watcher: Watcher)
+async fn exchange<S>(stream: S, peer: SocketAddr, way: Way, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
+    let patience = way.0.patience;
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(node.patience.head)
+        .header_read_timeout(patience.head)
         .max_buf_size(HEAD_BUFFER)
         .max_headers(MAX_HEADERS);
     builder
@@ -116,14 +126,14 @@ where
         .timer(TokioTimer::new())
         .max_concurrent_streams(100)
         .max_header_list_size(16 * 1024)
-        .keep_alive_interval(node.patience.head);
+        .keep_alive_interval(patience.head);
     let activity = Arc::new(Activity::default());
-    let window = node.patience.head;
+    let window = patience.head;
     let service = service_fn({
         let activity = activity.clone();
         move |request| {
-            let (node, active) = (node.clone(), activity.begin());
-            async move { Ok::<_, Infallible>(answer(node, peer, request, active).await) }
+            let (way, active) = (way.clone(), activity.begin());
+            async move { Ok::<_, Infallible>(answer(way, peer, request, active).await) }
         }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
@@ -139,7 +149,7 @@ where
 
 /// One request, whatever happens: an answer, and one line in the log.
 async fn answer(
-    node: Arc<Node>,
+    way: Way,
     peer: SocketAddr,
     request: Request<Incoming>,
     active: Active,
@@ -150,7 +160,7 @@ async fn answer(
     // Whoever stands in front may have read another length: nothing after such a request is believed to be one.
     let close = request.headers().contains_key(header::TRANSFER_ENCODING);
     let mut account = Account::open(
-        node.metrics.clone(),
+        way.0.metrics.clone(),
         id.clone(),
         method.clone(),
         Instant::now(),
@@ -159,7 +169,7 @@ async fn answer(
     let received = Arc::new(OnceLock::new());
     let mut cors = HeaderMap::new();
     let handled = AssertUnwindSafe(handle(
-        node,
+        way,
         peer,
         request,
         &mut account,
@@ -197,7 +207,7 @@ async fn answer(
 }
 
 async fn handle(
-    node: Arc<Node>,
+    (node, upstream): Way,
     peer: SocketAddr,
     request: Request<Incoming>,
     account: &mut Account,
@@ -227,6 +237,7 @@ async fn handle(
     headers::check(&request, admitted.operation)?;
     let call = Call {
         node,
+        upstream,
         operation: admitted.operation,
         request,
         identity: admitted.identity,

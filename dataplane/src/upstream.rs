@@ -40,9 +40,14 @@ pub const STALLED_AFTER: Duration = Duration::from_secs(60);
 /// The largest document that is read from an engine: a list of 1,000 keys of 1,024 escaped bytes each, and room.
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
+/// Kept connections to engines. They belong to the runtime on which they were asked for.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, EngineBody>,
 }
+
+/// How engines are connected to. Clones share what TLS remembers.
+#[derive(Clone)]
+pub struct Connector(HttpsConnector<HttpConnector>);
 
 /// What is sent to an engine.
 pub enum EngineBody {
@@ -104,7 +109,7 @@ impl<'a> EngineRequest<'a> {
     }
 }
 
-impl Default for Upstream {
+impl Default for Connector {
     fn default() -> Self {
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(Duration::from_secs(5)));
@@ -115,19 +120,22 @@ impl Default for Upstream {
             .with_provider_and_webpki_roots(provider)
             .map(|builder| builder.https_or_http().enable_http1().wrap_connector(http));
         // The provider is ring's own, whose cipher suites rustls knows: there is no other outcome.
-        let connector = match connector {
-            Ok(connector) => connector,
+        match connector {
+            Ok(connector) => Connector(connector),
             Err(error) => unreachable!("ring offers no TLS version: {error}"),
-        };
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(50))
-            .pool_timer(TokioTimer::new())
-            .build(connector);
-        Upstream { client }
+        }
     }
 }
 
 impl Upstream {
+    pub fn new(connector: Connector) -> Self {
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(50))
+            .pool_timer(TokioTimer::new())
+            .build(connector.0);
+        Upstream { client }
+    }
+
     /// Sends and awaits the head of a successful answer. 304 counts as an error, `NotModified`.
     pub async fn send(
         &self,

@@ -43,7 +43,7 @@ use crate::request::S3Request;
 use crate::seal::Owner;
 use crate::source::Source;
 use crate::tenants::Shared;
-use crate::upstream::EngineRequest;
+use crate::upstream::{EngineRequest, Upstream};
 use crate::xml::Element;
 
 pub type Answer = Result<Response<Content>, S3Error>;
@@ -51,6 +51,7 @@ pub type Answer = Result<Response<Content>, S3Error>;
 /// An admitted request, on its way through one operation.
 pub struct Call {
     pub node: Arc<Node>,
+    pub upstream: Arc<Upstream>,
     pub operation: Operation,
     pub request: S3Request,
     pub identity: Identity,
@@ -212,19 +213,19 @@ impl Call {
     /// Sends to the engine and awaits the head of a successful answer.
     pub async fn send(&self, request: EngineRequest<'_>) -> Result<Response<Incoming>, S3Error> {
         let now = self.node.clock.now();
-        self.node.upstream.send(request, now).await
+        self.upstream.send(request, now).await
     }
 
     /// Asks the engine, whose answer is a document that its reader takes as it came.
     pub async fn fetch(&self, request: EngineRequest<'_>) -> Result<Bytes, S3Error> {
         let now = self.node.clock.now();
-        Ok(self.node.upstream.fetch(request, now).await?.1)
+        Ok(self.upstream.fetch(request, now).await?.1)
     }
 
     /// Asks the engine, whose answer is a document.
     pub async fn ask(&self, request: EngineRequest<'_>) -> Result<(HeaderMap, Element), S3Error> {
         let now = self.node.clock.now();
-        self.node.upstream.document(request, now).await
+        self.upstream.document(request, now).await
     }
 
     /// Takes over what a write is conditional on, if the engine can hold to it.
