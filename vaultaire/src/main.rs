@@ -18,6 +18,10 @@ use clap::Parser;
 use cli::{Cli, Command};
 use settings::Environment;
 
+/// A small request makes some hundred allocations.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match run(cli.command) {
