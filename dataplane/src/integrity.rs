@@ -194,6 +194,14 @@ impl Checks {
         })
     }
 
+    /// Whether they keep a core busy for about as long as the network keeps it: all but the CRCs do.
+    pub fn take_time(&self) -> bool {
+        let hashes = |(running, _): &(Running, Announced)| {
+            matches!(running, Running::Sha1(_) | Running::Sha256(_))
+        };
+        self.sha256.is_some() || self.md5.is_some() || self.checksum.as_ref().is_some_and(hashes)
+    }
+
     pub fn update(&mut self, data: &[u8]) {
         if let Some((hash, _)) = &mut self.sha256 {
             hash.update(data);

@@ -17,6 +17,7 @@ mod form;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod gate;
+mod hashing;
 mod headers;
 mod health;
 mod identity;

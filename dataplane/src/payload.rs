@@ -14,6 +14,7 @@ use crate::authenticate::PayloadHash;
 use crate::chunked::ChunkedDecoder;
 use crate::error::{Code, S3Error};
 use crate::gate::Standing;
+use crate::hashing::Hashing;
 use crate::integrity::{Algorithm, Checks, announced};
 use crate::patience::Waiting;
 use crate::reencode::Reencode;
@@ -65,7 +66,7 @@ pub struct Payload {
     source: Source,
     decoder: Option<ChunkedDecoder>,
     input: Bytes,
-    checks: Checks,
+    hashing: Hashing,
     length: u64,
     received: u64,
     /// The last piece, until it is known that another follows or that all is well.
@@ -84,6 +85,8 @@ pub struct Payload {
 #[derive(PartialEq)]
 enum State {
     Streaming,
+    /// All is read; what is hashed beside may not be.
+    Verifying,
     /// Verified; what is left goes out.
     Flushing,
     Ended,
@@ -119,7 +122,7 @@ impl Payload {
             source,
             decoder,
             input: Bytes::new(),
-            checks: Checks::new(&request.headers, sha256)?,
+            hashing: Hashing::new(Checks::new(&request.headers, sha256)?, length),
             length,
             received: 0,
             held: None,
@@ -197,10 +200,11 @@ impl Payload {
         Poll::Ready(Some(Err(error)))
     }
 
-    /// The next decoded piece; `None` at the verified end.
+    /// The next decoded piece; `None` behind the last one.
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, S3Error>> {
         loop {
             if !self.input.is_empty() {
+                ready!(self.hashing.poll_room(cx))?;
                 let data = match &mut self.decoder {
                     None => Some(std::mem::take(&mut self.input)),
                     Some(decoder) => decoder.decode(&mut self.input)?,
@@ -210,7 +214,7 @@ impl Payload {
                     if self.received > self.length {
                         return Poll::Ready(Err(Code::IncompleteBody.into()));
                     }
-                    self.checks.update(&data);
+                    self.hashing.update(&data);
                     self.outcome
                         .received
                         .store(self.received, Ordering::Relaxed);
@@ -231,18 +235,19 @@ impl Payload {
                         .arrived(self.input.len(), tokio::time::Instant::now());
                 }
                 Some(Err(error)) => return Poll::Ready(Err(error)),
-                None => return Poll::Ready(self.end().map(|()| None)),
+                None => return Poll::Ready(Ok(None)),
             }
         }
     }
 
-    fn end(&mut self) -> Result<(), S3Error> {
+    fn poll_verified(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S3Error>> {
         if let Some(decoder) = &self.decoder {
             decoder.finish()?;
         }
         if self.received != self.length {
-            return Err(Code::IncompleteBody.into());
+            return Poll::Ready(Err(Code::IncompleteBody.into()));
         }
+        let checks = ready!(self.hashing.poll_checks(cx))?;
         let decoder = &self.decoder;
         let trailer = |name: &str| {
             decoder
@@ -250,14 +255,14 @@ impl Payload {
                 .and_then(|d| d.trailer(name))
                 .map(str::to_owned)
         };
-        if let Some(checksum) = self.checks.verify(trailer)? {
+        if let Some(checksum) = checks.verify(trailer)? {
             let _ = self.outcome.checksum.set(checksum);
         }
         if let Some(standing) = &self.standing {
             standing.check()?;
         }
         self.outcome.whole.store(true, Ordering::Relaxed);
-        Ok(())
+        Poll::Ready(Ok(()))
     }
 
     /// Puts data into the form in which it goes on.
@@ -310,7 +315,11 @@ impl Body for Payload {
                             return Poll::Ready(Some(Ok(Frame::data(this.emit(before)))));
                         }
                     }
-                    Ok(None) => this.state = State::Flushing,
+                    Ok(None) => this.state = State::Verifying,
+                    Err(error) => return this.fail(error),
+                },
+                State::Verifying => match ready!(this.poll_verified(cx)) {
+                    Ok(()) => this.state = State::Flushing,
                     Err(error) => return this.fail(error),
                 },
             }

@@ -1,0 +1,151 @@
+//! Hashing beside the stream: while pieces of a large body are hashed on another thread, the next are read and sent.
+//! In order, one job at a time, and bounded: it never holds more than a few pieces, nor a thread without work.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use crate::error::{Code, S3Error};
+use crate::integrity::Checks;
+
+/// Shorter bodies are hashed where they are read: handing over costs more.
+const WORTH_IT: u64 = 1024 * 1024;
+/// Bytes that are handed over at once.
+const BATCH: usize = 128 * 1024;
+/// Bytes that may wait for the job that is under way.
+const MOST_WAITING: usize = 256 * 1024;
+
+pub struct Hashing {
+    state: State,
+    beside: bool,
+    waiting: Vec<Bytes>,
+    waiting_bytes: usize,
+}
+
+enum State {
+    Here(Checks),
+    Away(JoinHandle<Checks>),
+    Lost,
+}
+
+impl Hashing {
+    /// `length` of the body, as announced.
+    pub fn new(checks: Checks, length: u64) -> Self {
+        Hashing {
+            beside: length >= WORTH_IT && checks.take_time(),
+            state: State::Here(checks),
+            waiting: Vec::new(),
+            waiting_bytes: 0,
+        }
+    }
+
+    /// Takes the next piece. The caller has seen [`Hashing::poll_room`] ready since the last one.
+    pub fn update(&mut self, piece: &Bytes) {
+        match &mut self.state {
+            State::Here(checks) if !self.beside => checks.update(piece),
+            _ => {
+                self.waiting_bytes += piece.len();
+                self.waiting.push(piece.clone());
+            }
+        }
+    }
+
+    /// Ready when another piece may come.
+    pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S3Error>> {
+        if !self.beside || self.waiting_bytes < BATCH {
+            return Poll::Ready(Ok(()));
+        }
+        match self.poll_job(cx) {
+            Poll::Pending if self.waiting_bytes < MOST_WAITING => Poll::Ready(Ok(())),
+            polled => polled,
+        }
+    }
+
+    /// Ready when everything is hashed.
+    pub fn poll_checks(&mut self, cx: &mut Context<'_>) -> Poll<Result<&mut Checks, S3Error>> {
+        while !self.waiting.is_empty() || matches!(self.state, State::Away(_)) {
+            ready!(self.poll_job(cx))?;
+        }
+        Poll::Ready(match &mut self.state {
+            State::Here(checks) => Ok(checks),
+            State::Away(_) | State::Lost => Err(Code::InternalError.into()),
+        })
+    }
+
+    /// Ready when no job is under way but one that has just been handed all that waited.
+    fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S3Error>> {
+        if let State::Away(job) = &mut self.state {
+            self.state = match ready!(Pin::new(job).poll(cx)) {
+                Ok(checks) => State::Here(checks),
+                Err(_) => State::Lost,
+            };
+        }
+        if self.waiting.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let State::Here(mut checks) = std::mem::replace(&mut self.state, State::Lost) else {
+            return Poll::Ready(Err(Code::InternalError.into()));
+        };
+        let pieces = std::mem::take(&mut self.waiting);
+        self.waiting_bytes = 0;
+        self.state = State::Away(spawn_blocking(move || {
+            for piece in pieces {
+                checks.update(&piece);
+            }
+            checks
+        }));
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use http::HeaderMap;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    async fn hash(pieces: &[Bytes], length: u64, expected: &str) -> Result<(), Code> {
+        let checks = Checks::new(&HeaderMap::new(), Some(expected)).unwrap();
+        let mut hashing = Hashing::new(checks, length);
+        for piece in pieces {
+            poll_fn(|cx| hashing.poll_room(cx)).await.unwrap();
+            hashing.update(piece);
+            assert!(
+                hashing.waiting_bytes <= MOST_WAITING + piece.len(),
+                "bounded"
+            );
+        }
+        let verified = poll_fn(|cx| {
+            let checks = ready!(hashing.poll_checks(cx)).unwrap();
+            Poll::Ready(checks.verify(|_| None))
+        });
+        verified.await.map(|_| ()).map_err(|error| error.code)
+    }
+
+    #[tokio::test]
+    async fn pieces_are_hashed_in_order_and_all_of_them_beside_or_not() {
+        let pieces: Vec<Bytes> = (0..100_u32)
+            .map(|n| Bytes::from(n.to_le_bytes().repeat(1 + n as usize * 101)))
+            .collect();
+        let whole = pieces.concat();
+        let expected = hex::encode(Sha256::digest(&whole));
+        for length in [WORTH_IT - 1, WORTH_IT] {
+            assert_eq!(hash(&pieces, length, &expected).await, Ok(()));
+            let mut swapped = pieces.clone();
+            swapped.swap(98, 99);
+            let mut short = pieces.clone();
+            short.pop();
+            for other in [swapped, short] {
+                assert_eq!(
+                    hash(&other, length, &expected).await,
+                    Err(Code::XAmzContentSHA256Mismatch)
+                );
+            }
+        }
+    }
+}
