@@ -165,7 +165,7 @@ impl Bound {
             .transpose()?;
         let following = certificate.map(|certificate| tokio::spawn(certificate.follow()));
         let mut linked = tokio::spawn(link(node.clone(), config, known));
-        let workers = Workers::start().context("no threads can be started")?;
+        let workers = Workers::start(node.patience).context("no threads can be started")?;
         let serving = server::serve(s3, acceptor, node, workers, stop);
         tokio::pin!(serving);
         let outcome = tokio::select! {

@@ -1,4 +1,4 @@
-//! How long a client may keep this node waiting. A body must bring a little in every window of waiting; time in which
+//! How long a client, or an engine, may keep this node waiting. A body must bring a little in every window of waiting; time in which
 //! the engine is the slow one does not count.
 
 use std::future::Future;
@@ -19,6 +19,8 @@ pub struct Patience {
     pub head: Duration,
     /// The window in which a body has to bring 20 KiB.
     pub body: Duration,
+    /// In which an engine begins its answer, once it has the whole request.
+    pub answer: Duration,
 }
 
 impl Default for Patience {
@@ -26,6 +28,7 @@ impl Default for Patience {
         Patience {
             head: Duration::from_secs(20),
             body: Duration::from_secs(20),
+            answer: Duration::from_secs(120),
         }
     }
 }

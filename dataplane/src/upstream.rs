@@ -31,8 +31,6 @@ use crate::headers::EngineHeaders;
 use crate::payload::{Outcome, Payload};
 use crate::xml;
 
-/// How long an engine may take to begin its answer, once it has the whole request.
-const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 /// Completing an upload makes some engines copy every part.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(600);
 /// How long a streaming body may stand still, in either plane's fault.
@@ -43,6 +41,8 @@ const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 /// Kept connections to engines. They belong to the runtime on which they were asked for.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, EngineBody>,
+    /// How long an engine may take to begin its answer, once it has the whole request.
+    answer_within: Duration,
 }
 
 /// How engines are connected to. Clones share what TLS remembers.
@@ -128,12 +128,15 @@ impl Default for Connector {
 }
 
 impl Upstream {
-    pub fn new(connector: Connector) -> Self {
+    pub fn new(connector: Connector, answer_within: Duration) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(50))
             .pool_timer(TokioTimer::new())
             .build(connector.0);
-        Upstream { client }
+        Upstream {
+            client,
+            answer_within,
+        }
     }
 
     /// Sends and awaits the head of a successful answer. 304 counts as an error, `NotModified`.
@@ -194,7 +197,7 @@ impl Upstream {
         {
             COMPLETE_WITHIN
         } else {
-            ANSWER_WITHIN
+            self.answer_within
         };
         let outcome = match &request.body {
             EngineBody::Stream(payload) => Some(payload.outcome()),

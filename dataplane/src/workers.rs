@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
+use crate::patience::Patience;
 use crate::upstream::{Connector, Upstream};
 
 /// Dropping it ends the threads, and cuts what they still do.
@@ -24,7 +25,7 @@ struct Worker {
 
 impl Workers {
     /// As many as the machine has cores for this process.
-    pub fn start() -> std::io::Result<Workers> {
+    pub fn start(patience: Patience) -> std::io::Result<Workers> {
         let mut workers = Workers {
             all: Vec::new(),
             stop: CancellationToken::new(),
@@ -35,7 +36,7 @@ impl Workers {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             workers.all.push(Worker {
                 runtime: runtime.handle().clone(),
-                upstream: Arc::new(Upstream::new(connector.clone())),
+                upstream: Arc::new(Upstream::new(connector.clone(), patience.answer)),
                 open: Arc::default(),
             });
             let stop = workers.stop.clone();
@@ -90,7 +91,7 @@ mod tests {
 
     #[test]
     fn connections_spread_and_places_are_given_back() {
-        let workers = Workers::start().unwrap();
+        let workers = Workers::start(Patience::default()).unwrap();
         let (tell, told) = channel();
         let serve = || {
             let (end, ended) = oneshot::channel::<()>();

@@ -12,9 +12,9 @@ const MAX_DEPTH: usize = 17;
 
 /// A document. What is read and written anew reads back the same.
 pub fn xml(input: &[u8]) {
+    listed(input);
     if let Ok(root) = parse(input) {
         assert!(depth(&root) <= MAX_DEPTH);
-        listed(&root);
         if plain_names(&root) {
             let mut out = XmlWriter::document();
             write(&mut out, &root);
@@ -50,7 +50,7 @@ pub fn xml(input: &[u8]) {
 }
 
 /// As a listing of an engine's: what comes of it lies in the bucket, and the next page begins behind something.
-fn listed(answer: &Element) {
+fn listed(answer: &[u8]) {
     for prefix in PREFIXES {
         let (settings, bucket) = (settings(), bucket("photos", prefix));
         let place = Place {

@@ -14,8 +14,8 @@ use crate::integrity::{Algorithm, Checks, announced};
 use crate::operation::{Effect, Operation, classify};
 use crate::place::Place;
 use crate::request::{Query, S3Request, decode};
-use crate::upstream::EngineRequest;
 use crate::upstream::sign::sign;
+use crate::upstream::{EngineBody, EngineRequest};
 use crate::{copy_source, cors, headers};
 
 const METHODS: [&str; 8] = [
@@ -105,7 +105,7 @@ fn sent(key: &str, prefix: &str, query: &Query) {
     let mut to_engine =
         EngineRequest::new(place.engine, Method::GET, place.engine_bucket()).key(engine_key);
     to_engine.query = query.pairs().to_vec();
-    let Ok(signed) = sign(to_engine, now()) else {
+    let Ok(signed) = sign(&to_engine, EngineBody::Empty, now()) else {
         panic!("a request that was admitted cannot be sent");
     };
     let uri = signed.uri();

@@ -201,6 +201,7 @@ impl RunningNode {
             patience: Patience {
                 head: Duration::from_millis(400),
                 body: Duration::from_millis(400),
+                answer: Duration::from_secs(5),
             },
             tls: None,
             drain_delay: Duration::ZERO,
