@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use tokio::sync::watch;
 
 #[derive(Clone, Debug)]
 pub struct Seen {
@@ -20,6 +21,8 @@ pub struct Seen {
 
 #[derive(Default)]
 struct Inner {
+    /// Requests whose heads have come.
+    begun: watch::Sender<usize>,
     seen: Vec<Seen>,
     objects: BTreeMap<String, Bytes>,
     /// Answers to give instead, the next first.
@@ -42,6 +45,12 @@ impl Engine {
     /// What came since the last time that somebody asked.
     pub fn take_seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.0.lock().unwrap().seen)
+    }
+
+    /// Returns when so many requests have come, whole or not.
+    pub async fn begun(&self, count: usize) {
+        let mut begun = self.0.lock().unwrap().begun.subscribe();
+        begun.wait_for(|n| *n >= count).await.unwrap();
     }
 
     pub fn objects(&self) -> Vec<String> {
@@ -68,6 +77,7 @@ impl Engine {
 }
 
 async fn handle(State(engine): State<Engine>, request: Request) -> Response {
+    engine.0.lock().unwrap().begun.send_modify(|n| *n += 1);
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.ok();
     let uri = head

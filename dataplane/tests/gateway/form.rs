@@ -584,6 +584,7 @@ async fn what_was_admitted_before_a_revocation_is_not_stored_after_it() {
     let head = form.head(body.len());
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&body[..200_000]).await.unwrap();
+    world.engine.begun(1).await;
     let mut revoked = tenant('a', 30, false);
     revoked.access_keys[0].status = AccessKeyStatus::Revoked;
     world.control.push(&ToNode::Tenant(revoked));

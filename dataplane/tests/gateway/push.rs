@@ -199,9 +199,9 @@ async fn what_was_admitted_before_a_revocation_is_not_stored_after_it() {
     revoked.access_keys[0].status = AccessKeyStatus::Revoked;
     let again = tenant('a', 31, false);
     bucket_gone.revision = 32;
-    for (change, before, code) in [
-        (revoked, None, "InvalidAccessKeyId"),
-        (bucket_gone, Some(again), "OperationAborted"),
+    for (begun, change, before, code) in [
+        (1, revoked, None, "InvalidAccessKeyId"),
+        (2, bucket_gone, Some(again), "OperationAborted"),
     ] {
         if let Some(document) = before {
             world.control.push(&ToNode::Tenant(document));
@@ -216,6 +216,7 @@ async fn what_was_admitted_before_a_revocation_is_not_stored_after_it() {
             .write_all(&[head.as_bytes(), &body[..150_000]].concat())
             .await
             .unwrap();
+        world.engine.begun(begun).await;
         world.control.push(&ToNode::Tenant(change));
         world.control.acked(revision).await;
         stream.write_all(&body[150_000..]).await.unwrap();

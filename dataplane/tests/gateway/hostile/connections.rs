@@ -3,6 +3,7 @@
 use super::{assert_refused, assert_tells_nothing, worlds};
 use crate::client::parse;
 use crate::connections::raw;
+use crate::engine::Seen;
 use crate::world::World;
 
 #[tokio::test]
@@ -115,9 +116,13 @@ async fn row_30_heads_that_never_end_and_bodies_that_drip_are_closed() {
         .await;
         assert!(closed.is_ok(), "{start}: still open");
         dripping.abort();
+        // Of a body it may have heard the beginning, and never the end.
+        let begun = |seen: &Seen| drip == "x" && seen.body.is_none();
         let others = world.engine.take_seen();
         assert!(
-            others.iter().all(|seen| seen.uri.ends_with("/other")),
+            others
+                .iter()
+                .all(|seen| seen.uri.ends_with("/other") || begun(seen)),
             "{start}: {others:?}"
         );
     }
