@@ -1,7 +1,9 @@
 //! Hashing beside the stream: while pieces of a large body are hashed on another thread, the next are read and sent.
-//! In order, one job at a time, and bounded: it never holds more than a few pieces, nor a thread without work.
+//! In order, one job a body at a time, and bounded: a body never holds more than a few pieces, nor a thread without work.
 
 use std::pin::Pin;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -13,9 +15,14 @@ use crate::integrity::Checks;
 /// Shorter bodies are hashed where they are read: handing over costs more.
 const WORTH_IT: u64 = 1024 * 1024;
 /// Bytes that are handed over at once.
-const BATCH: usize = 128 * 1024;
+const BATCH: usize = 160 * 1024;
 /// Bytes that may wait for the job that is under way.
 const MOST_WAITING: usize = 256 * 1024;
+
+/// Jobs under way in this process. With one for each core there is nothing to gain from another.
+static JOBS: AtomicUsize = AtomicUsize::new(0);
+static CORES: LazyLock<usize> =
+    LazyLock::new(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()));
 
 pub struct Hashing {
     state: State,
@@ -25,8 +32,8 @@ pub struct Hashing {
 }
 
 enum State {
-    Here(Checks),
-    Away(JoinHandle<Checks>),
+    Here(Box<Checks>),
+    Away(JoinHandle<Box<Checks>>),
     Lost,
 }
 
@@ -35,7 +42,7 @@ impl Hashing {
     pub fn new(checks: Checks, length: u64) -> Self {
         Hashing {
             beside: length >= WORTH_IT && checks.take_time(),
-            state: State::Here(checks),
+            state: State::Here(Box::new(checks)),
             waiting: Vec::new(),
             waiting_bytes: 0,
         }
@@ -74,7 +81,7 @@ impl Hashing {
         })
     }
 
-    /// Ready when no job is under way but one that has just been handed all that waited.
+    /// Ready when nothing waits: it was hashed, or handed to a job.
     fn poll_job(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S3Error>> {
         if let State::Away(job) = &mut self.state {
             self.state = match ready!(Pin::new(job).poll(cx)) {
@@ -90,13 +97,39 @@ impl Hashing {
         };
         let pieces = std::mem::take(&mut self.waiting);
         self.waiting_bytes = 0;
-        self.state = State::Away(spawn_blocking(move || {
+        let hash = move || {
             for piece in pieces {
                 checks.update(&piece);
             }
             checks
-        }));
+        };
+        self.state = match Job::begin(*CORES) {
+            None => State::Here(hash()),
+            Some(job) => State::Away(spawn_blocking(move || {
+                let _job = job;
+                hash()
+            })),
+        };
         Poll::Ready(Ok(()))
+    }
+}
+
+/// One of [`JOBS`], until it is dropped.
+struct Job;
+
+impl Job {
+    fn begin(most: usize) -> Option<Job> {
+        if JOBS.fetch_add(1, Ordering::Relaxed) < most {
+            return Some(Job);
+        }
+        JOBS.fetch_sub(1, Ordering::Relaxed);
+        None
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        JOBS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

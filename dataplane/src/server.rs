@@ -34,8 +34,9 @@ use crate::upstream::Upstream;
 use crate::workers::Workers;
 use crate::{gate, headers};
 
-/// Room for the request line and the header section; the section itself is bounded more tightly by `request`.
-const HEAD_BUFFER: usize = 64 * 1024;
+/// What is read at once of a body that comes fast. A request line and header section must fit in too; `request` bounds
+/// these more tightly.
+const READ_BUFFER: usize = 128 * 1024;
 const MAX_HEADERS: usize = 100;
 /// How long requests under way may go on after a shutdown began.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3600);
@@ -119,7 +120,7 @@ where
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(patience.head)
-        .max_buf_size(HEAD_BUFFER)
+        .max_buf_size(READ_BUFFER)
         .max_headers(MAX_HEADERS);
     builder
         .http2()
