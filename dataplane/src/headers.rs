@@ -219,9 +219,10 @@ pub struct EngineHeaders(pub Vec<(HeaderName, HeaderValue)>);
 impl EngineHeaders {
     /// Takes over those of these names that the client sent.
     pub fn pass(&mut self, request: &S3Request, names: &[&'static str]) {
-        for name in names {
-            for value in request.headers.get_all(*name) {
-                self.0.push((HeaderName::from_static(name), value.clone()));
+        // A request has fewer headers than may be passed, and looking one up costs a hash.
+        for (name, value) in &request.headers {
+            if names.contains(&name.as_str()) {
+                self.0.push((name.clone(), value.clone()));
             }
         }
     }
@@ -282,31 +283,32 @@ fn content_encodings(headers: &HeaderMap) -> Vec<String> {
 
 /// What of an engine's answer about an object may leave.
 pub fn answer_about_object(from: &HeaderMap, to: &mut HeaderMap) {
-    const PASSED: &[&str] = &[
-        "accept-ranges",
-        "cache-control",
-        "content-disposition",
-        "content-language",
-        "content-length",
-        "content-range",
-        "content-type",
-        "etag",
-        "expires",
-        "last-modified",
-        "x-amz-checksum-type",
-        "x-amz-missing-meta",
-        "x-amz-delete-marker",
-        "x-amz-expiration",
-        "x-amz-mp-parts-count",
-        "x-amz-object-lock-legal-hold",
-        "x-amz-object-lock-mode",
-        "x-amz-object-lock-retain-until-date",
-        "x-amz-tagging-count",
-    ];
     for (name, value) in from {
         let text = name.as_str();
-        let checksum = crate::integrity::Algorithm::from_header(text).is_some();
-        if PASSED.contains(&text) || checksum || text.starts_with("x-amz-meta-") {
+        let passed = matches!(
+            text,
+            "accept-ranges"
+                | "cache-control"
+                | "content-disposition"
+                | "content-language"
+                | "content-length"
+                | "content-range"
+                | "content-type"
+                | "etag"
+                | "expires"
+                | "last-modified"
+                | "x-amz-checksum-type"
+                | "x-amz-missing-meta"
+                | "x-amz-delete-marker"
+                | "x-amz-expiration"
+                | "x-amz-mp-parts-count"
+                | "x-amz-object-lock-legal-hold"
+                | "x-amz-object-lock-mode"
+                | "x-amz-object-lock-retain-until-date"
+                | "x-amz-tagging-count"
+        );
+        let checksum = || crate::integrity::Algorithm::from_header(text).is_some();
+        if passed || text.starts_with("x-amz-meta-") || checksum() {
             to.append(name.clone(), value.clone());
         }
     }

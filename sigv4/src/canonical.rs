@@ -68,7 +68,7 @@ impl CanonicalRequest<'_> {
 
     /// The canonical form's SHA-256 in lower-case hex.
     pub fn hash(&self) -> String {
-        hex::encode(Sha256::digest(self.canonical()))
+        crate::to_hex(Sha256::digest(self.canonical()))
     }
 
     /// Encoded, then sorted by name and then by value: the order of what is decoded is another.

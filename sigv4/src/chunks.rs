@@ -56,7 +56,7 @@ impl ChunkSigner {
             mac.update(b"\n");
             mac.update(line.as_bytes());
         }
-        self.previous_signature = hex::encode(mac.finalize().into_bytes());
+        self.previous_signature = crate::to_hex(mac.finalize().into_bytes());
         self.previous_signature.clone()
     }
 }

@@ -23,3 +23,15 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// What ends every credential scope, and the last input of every signing key.
 const TERMINATOR: &str = "aws4_request";
+
+/// Lower-case hex of a hash.
+fn to_hex(bytes: impl AsRef<[u8]>) -> String {
+    let bytes = bytes.as_ref();
+    let mut out = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            out.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
+        }
+    }
+    out
+}

@@ -30,7 +30,7 @@ pub fn string_to_sign(timestamp: &str, scope: &CredentialScope, canonical_hash: 
 
 /// The signature in lower-case hex. It signs any string: that of a request, or a POST form's base64 policy.
 pub fn signature(signing_key: &[u8; 32], string_to_sign: &str) -> String {
-    hex::encode(hmac_sha256(signing_key, string_to_sign))
+    crate::to_hex(hmac_sha256(signing_key, string_to_sign))
 }
 
 /// Whether two signatures are the same, in a time that tells nothing of where they differ.
