@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz screenshots bench lint sqlx cargo
+.PHONY: help run test fuzz conformance screenshots bench lint sqlx cargo
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
@@ -23,6 +23,9 @@ test: cargo ## Every check and every test; installs what the tests need
 
 fuzz: cargo ## Each fuzz target for a minute; SECONDS_EACH=600 for longer, TARGET=xml for one
 	@SECONDS_EACH="$(SECONDS_EACH)" TARGET="$(TARGET)" scripts/fuzz
+
+conformance: cargo ## Ceph's s3-tests through Vaultaire: S3_TESTS=DIR [ENGINE=seaweedfs|moto] [PLACEMENT=dedicated|pooled] [ONLY='-k …']
+	@scripts/conformance
 
 screenshots: cargo ## The pictures in docs/images, taken from the running product
 	@scripts/install-tools test

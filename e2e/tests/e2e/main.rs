@@ -4,6 +4,7 @@
 mod browser;
 mod chromium;
 mod clients;
+mod conformance;
 mod house;
 mod isolation;
 mod outage;
