@@ -5,7 +5,7 @@ folder, so that `a/1` comes before `a b`; every key must come, and come once. (I
 the last entry of its folder: no such page is asked for here.)
 """
 
-from s3 import body, client, refused
+from s3 import body, client, lacks, refused
 
 s3 = client()
 BUCKET = "listing"
@@ -32,8 +32,11 @@ KEYS = [
     "日本/語",
     "\U0001f5c4",
 ]
-#: What this engine would fold into another key, or what no key may hold.
-FOLDED = ["a//1", "/a", "a\\1", "a/../z", "..", "a/./1", "./a", "a/.."]
+if lacks("line-feeds"):
+    KEYS.remove("line\nfeed/x")
+#: What no key may hold, and what some engines would fold into another key.
+REFUSED = ["a/../z", "..", "a/./1", "./a", "a/.."]
+(REFUSED if lacks("exact-keys") else KEYS).extend(["a//1", "/a", "a\\1"])
 
 
 def begun():
@@ -79,6 +82,8 @@ def walk(operation, size, prefix, delimiter):
 def pages():
     for operation in ("list_objects", "list_objects_v2"):
         for prefix, delimiter in (("", ""), ("", "/"), ("a", "/"), ("a/", ""), ("\u00e9/", ""), ("e\u0301/", "/")):
+            if operation == "list_objects" and delimiter and lacks("v1-prefixes"):
+                continue
             for size in (1, 2, 3, 1000):
                 found = walk(operation, size, prefix, delimiter)
                 assert found == expected(prefix, delimiter), (operation, size, prefix, delimiter, found)
@@ -99,11 +104,12 @@ def details():
     assert none["KeyCount"] == 0 and not none["IsTruncated"]
     refused("InvalidArgument", s3.list_objects_v2, Bucket=BUCKET, ContinuationToken="made-up")
     # Without an encoding, what XML can write arrives as it is.
-    assert s3.list_objects_v2(Bucket=BUCKET, Prefix="line")["Contents"][0]["Key"] == "line\nfeed/x"
+    if not lacks("line-feeds"):
+        assert s3.list_objects_v2(Bucket=BUCKET, Prefix="line")["Contents"][0]["Key"] == "line\nfeed/x"
 
 
-def what_the_engine_would_fold():
-    for key in FOLDED:
+def refused_keys():
+    for key in REFUSED:
         refused("InvalidURI", s3.put_object, Bucket=BUCKET, Key=key, Body=b"harm")
         refused(("InvalidURI", "400"), s3.get_object, Bucket=BUCKET, Key=key)
         refused("InvalidURI", s3.delete_object, Bucket=BUCKET, Key=key)
@@ -123,4 +129,4 @@ def cleared():
     s3.delete_bucket(Bucket=BUCKET)
 
 
-CHAPTERS = (begun, pages, details, what_the_engine_would_fold, cleared)
+CHAPTERS = (begun, pages, details, refused_keys, cleared)

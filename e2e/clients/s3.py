@@ -1,6 +1,7 @@
 """What the boto3 stories share: clients as anybody would make them, and how to say what must be refused.
 
-Settings come by environment: S3_ENDPOINT and AWS's own names; nothing else of boto3 is changed.
+Settings come by environment: S3_ENDPOINT and AWS's own names; nothing else of boto3 is changed. ENGINE_LACKS names what the
+engine underneath has not of S3.
 """
 
 import os
@@ -24,6 +25,13 @@ def client(endpoint=None, keys=None, session_settings=None, **config):
         config=Config(**config) if config else None,
         **named,
     )
+
+
+def lacks(what):
+    """Whether the engine underneath lacks `what`, one of: exact-keys (it folds `a//b`), checksums (it keeps none),
+    copy-conditions (`x-amz-copy-source-if-…`), upload-pages (`max-uploads`),
+    part-refusals (of a part of no upload), line-feeds (in keys), v1-prefixes (ListObjects with a delimiter)."""
+    return what in os.environ["ENGINE_LACKS"].split()
 
 
 def refused(expected, call, **arguments):

@@ -15,6 +15,7 @@ pub mod tools;
 pub mod wait;
 
 pub use client::Client;
+pub use engine::Engine;
 pub use process::{Process, run};
-pub use stack::Stack;
+pub use stack::{Placement, Stack};
 pub use wait::until;

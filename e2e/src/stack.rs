@@ -10,10 +10,12 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::engine::{Engine, Running};
 use crate::process::{Process, children, clear_environment, run, succeed};
-use crate::{ports, tools};
+use crate::{ports, tools, until};
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
+const PROBED_WITHIN: Duration = Duration::from_secs(60);
 const OPERATOR_WITHIN: Duration = Duration::from_secs(60);
 const AT_ONCE: usize = 2;
 
@@ -61,9 +63,74 @@ impl Addresses {
     }
 }
 
+/// What the buckets of a stack are on its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Placement {
+    /// An engine's bucket for each.
+    Dedicated,
+    /// All in one.
+    Pooled,
+}
+
+/// What a stack is to be. Without an engine it has the one that `vaultaire up` brings along.
+#[must_use]
+pub struct Builder {
+    dataplanes: u16,
+    engine: Option<Engine>,
+    placement: Placement,
+}
+
+impl Builder {
+    pub fn dataplanes(self, dataplanes: u16) -> Self {
+        Self { dataplanes, ..self }
+    }
+
+    pub fn engine(self, engine: Engine) -> Self {
+        let engine = Some(engine);
+        Self { engine, ..self }
+    }
+
+    /// Needs an engine of its own: the one that is brought along is dedicated.
+    pub fn placement(self, placement: Placement) -> Self {
+        Self { placement, ..self }
+    }
+
+    /// A place for it, in which nothing runs yet but the engine, if it has one of its own.
+    #[track_caller]
+    pub fn prepare(self) -> Stack {
+        assert!(
+            self.engine.is_some() || self.placement == Placement::Dedicated,
+            "only an engine of its own can be pooled"
+        );
+        let turn = Turn::wait();
+        let folder = folder();
+        Stack {
+            up: None,
+            engine: self.engine.map(|engine| engine.start(folder.path())),
+            kind: self.engine,
+            placement: self.placement,
+            addresses: Addresses::free(self.dataplanes),
+            folder,
+            started_in: Duration::ZERO,
+            _turn: turn,
+        }
+    }
+
+    /// Starts it and waits until it is ready.
+    #[track_caller]
+    pub fn start(self) -> Stack {
+        let mut stack = self.prepare();
+        stack.up();
+        stack
+    }
+}
+
 pub struct Stack {
-    // Dropped in this order: the process before its files, and the turn last.
+    // Dropped in this order: the process before its engine, both before their files, and the turn last.
     up: Option<Process>,
+    engine: Option<Running>,
+    kind: Option<Engine>,
+    placement: Placement,
     pub addresses: Addresses,
     folder: TempDir,
     /// How long the last start took.
@@ -72,24 +139,23 @@ pub struct Stack {
 }
 
 impl Stack {
+    pub fn builder() -> Builder {
+        Builder {
+            dataplanes: 1,
+            engine: None,
+            placement: Placement::Dedicated,
+        }
+    }
+
     /// Starts one, with so many data planes, and waits until it is ready.
     #[track_caller]
     pub fn start(dataplanes: u16) -> Self {
-        let mut stack = Self::prepare(dataplanes);
-        stack.up();
-        stack
+        Self::builder().dataplanes(dataplanes).start()
     }
 
     /// A place for one, in which nothing runs yet.
     pub fn prepare(dataplanes: u16) -> Self {
-        let turn = Turn::wait();
-        Self {
-            up: None,
-            addresses: Addresses::free(dataplanes),
-            folder: folder(),
-            started_in: Duration::ZERO,
-            _turn: turn,
-        }
+        Self::builder().dataplanes(dataplanes).prepare()
     }
 
     /// `vaultaire up`, as it is typed.
@@ -106,6 +172,13 @@ impl Stack {
         command.args(["--http", &format!("127.0.0.1:{http}")]);
         command.args(["--s3", &format!("127.0.0.1:{s3}")]);
         command.args(["--dataplanes", &dataplanes.to_string()]);
+        if let Some(engine) = &self.engine {
+            command.envs(engine.environment());
+        }
+        if self.placement == Placement::Pooled {
+            command.env("VAULTAIRE_ENGINE_PLACEMENT", "pooled");
+            command.env("VAULTAIRE_ENGINE_POOL_BUCKET", "vaultaire-pool");
+        }
         command
     }
 
@@ -144,6 +217,23 @@ impl Stack {
         let orphans = children(up.pid());
         up.kill();
         orphans
+    }
+
+    /// What the control plane found that the engine can do, as it says it, once it has found out.
+    #[track_caller]
+    pub fn probed(&self) -> String {
+        let log = self.log("controlplane");
+        until("the engine is probed", PROBED_WITHIN, || {
+            let text = std::fs::read_to_string(&log).ok()?;
+            let line = text.lines().find(|line| line.contains("engine probed"))?;
+            let probed: Value = serde_json::from_str(line).ok()?;
+            probed["found"].as_str().map(str::to_owned)
+        })
+    }
+
+    /// What the engine lacks that stories may have to do without, in the words of `e2e/clients/s3.py`.
+    pub fn lacks(&self) -> &'static [&'static str] {
+        self.kind.unwrap_or(Engine::SeaweedFs).lacks()
     }
 
     pub fn data_dir(&self) -> PathBuf {

@@ -13,12 +13,16 @@ const MARK: &str = "never-in-a-log";
 
 #[test]
 fn aws_boto3_rclone_and_s3cmd_work_and_the_logs_are_clean() {
-    let stack = Stack::start(1);
-    let tls = Tls::start(&stack);
+    all_work_and_the_logs_are_clean(&Stack::start(1));
+}
+
+/// On a stack that has no tenants yet.
+pub fn all_work_and_the_logs_are_clean(stack: &Stack) {
+    let tls = Tls::start(stack);
     let (aws, boto3) = (stack.tenant("aws"), stack.busy_tenant("boto3"));
     let (rclone, s3cmd) = (stack.tenant("rclone"), stack.tenant("s3cmd"));
     let told = std::thread::scope(|scope| {
-        let told = scope.spawn(|| boto3_story(&boto3, &tls));
+        let told = scope.spawn(|| boto3_story(stack, &boto3, &tls));
         aws_story(&aws, &tls);
         told.join().expect("boto3's story went well")
     });
@@ -30,7 +34,7 @@ fn aws_boto3_rclone_and_s3cmd_work_and_the_logs_are_clean() {
         .lines()
         .find_map(|line| line.strip_prefix("CreateBucket's request id is "))
         .expect("boto3's story says it");
-    logs_story(&stack, &[&aws, &boto3, &rclone, &s3cmd], id);
+    logs_story(stack, &[&aws, &boto3, &rclone, &s3cmd], id);
 }
 
 /// `aws s3 sync` compares two listings in S3's order, by the bytes of whole keys.
@@ -82,9 +86,10 @@ impl Tls {
     }
 }
 
-fn boto3_story(client: &Client, tls: &Tls) -> String {
+fn boto3_story(stack: &Stack, client: &Client, tls: &Tls) -> String {
     let mut command = client.python_command("boto3_story.py", &[]);
     command
+        .env("ENGINE_LACKS", stack.lacks().join(" "))
         .env("AWS_ACCESS_KEY_ID", &client.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &client.secret_access_key)
         .env("TLS_ENDPOINT", &tls.url)

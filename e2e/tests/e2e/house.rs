@@ -3,11 +3,11 @@
 use std::process::Command;
 use std::time::Duration;
 
-use e2e::engine::{self, Engine};
+use e2e::engine::Running;
 use e2e::postgres::Postgres;
 use e2e::process::{clear_environment, succeed};
 use e2e::stack::{Turn, folder};
-use e2e::{Client, Process, http, ports, tools, until};
+use e2e::{Client, Engine, Process, http, ports, tools, until};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -18,7 +18,7 @@ pub const READY_WITHIN: Duration = Duration::from_secs(60);
 /// Everything but the planes themselves. Dropped in this order.
 pub struct House {
     pub postgres: Postgres,
-    engine: Engine,
+    engine: Running,
     http: u16,
     /// Of each node.
     s3: Vec<u16>,
@@ -32,7 +32,7 @@ impl House {
         let folder = folder();
         Self {
             postgres: Postgres::start(folder.path().join("postgres")),
-            engine: Engine::start(folder.path()),
+            engine: Engine::SeaweedFs.start(folder.path()),
             http: ports::free(&[0, 1]),
             s3: (0..nodes).map(|_| ports::free(&[0, 1])).collect(),
             folder,
@@ -61,12 +61,7 @@ impl House {
             .env("VAULTAIRE_MASTER_KEY", MASTER_KEY)
             .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN)
             .env("VAULTAIRE_S3_ENDPOINT", self.s3(0))
-            .env("VAULTAIRE_ENGINE_ENDPOINT", self.engine.endpoint())
-            .env("VAULTAIRE_ENGINE_ACCESS_KEY_ID", engine::ACCESS_KEY_ID)
-            .env(
-                "VAULTAIRE_ENGINE_SECRET_ACCESS_KEY",
-                engine::SECRET_ACCESS_KEY,
-            );
+            .envs(self.engine.environment());
         self.start("controlplane", &command, self.http)
     }
 

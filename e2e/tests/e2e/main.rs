@@ -5,6 +5,7 @@ mod browser;
 mod chromium;
 mod clients;
 mod conformance;
+mod engines;
 mod house;
 mod isolation;
 mod outage;
