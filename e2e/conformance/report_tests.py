@@ -34,6 +34,12 @@ class Tests(unittest.TestCase):
         self.assertEqual(found["test_s3::test_late"], Outcome(FAILED, "no BUCKET there"))
         self.assertEqual(found["test_headers::test_none"].state, SKIPPED)
 
+    def test_a_run_that_met_the_limit_of_buckets_says_nothing(self):
+        refused = {"m::a": Outcome(FAILED, "An error occurred (NotImplemented)")}
+        self.assertEqual(suite.trusted(refused), refused)
+        full = {**refused, "m::b": Outcome(FAILED, "An error occurred (TooManyBuckets) when calling CreateBucket")}
+        self.assertRaises(RuntimeError, suite.trusted, full)
+
     def test_only_what_passes_directly_can_fail_through_us(self):
         direct = {"passes": PASSED, "fails": FAILED, "late": FAILED, "lost": PASSED, "gone": PASSED, "skips": SKIPPED}
         through = {"passes": PASSED, "fails": FAILED, "late": PASSED, "lost": FAILED, "skips": FAILED}
