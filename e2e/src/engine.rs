@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
+use crate::client::Client;
 use crate::process::{Process, clear_environment};
 use crate::{http, ports, tools, until};
 
@@ -76,6 +77,19 @@ impl Running {
             ("VAULTAIRE_ENGINE_ACCESS_KEY_ID", ACCESS_KEY_ID),
             ("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY", SECRET_ACCESS_KEY),
         ]
+    }
+}
+
+impl Running {
+    /// Its operator, who sees what tenants do not. `folder` is for the client's home.
+    #[track_caller]
+    pub fn operator(&self, folder: &Path) -> Client {
+        let keys = serde_json::json!({
+            "tenant_id": "",
+            "access_key_id": ACCESS_KEY_ID,
+            "secret_access_key": SECRET_ACCESS_KEY,
+        });
+        Client::new(folder, &keys, &self.endpoint)
     }
 }
 

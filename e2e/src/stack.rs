@@ -14,6 +14,8 @@ use crate::engine::{Engine, Running};
 use crate::process::{Process, children, clear_environment, run, succeed};
 use crate::{ports, tools, until};
 
+/// The engine bucket of a pooled stack.
+pub const POOL: &str = "vaultaire-pool";
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const PROBED_WITHIN: Duration = Duration::from_secs(60);
 const OPERATOR_WITHIN: Duration = Duration::from_secs(60);
@@ -177,7 +179,7 @@ impl Stack {
         }
         if self.placement == Placement::Pooled {
             command.env("VAULTAIRE_ENGINE_PLACEMENT", "pooled");
-            command.env("VAULTAIRE_ENGINE_POOL_BUCKET", "vaultaire-pool");
+            command.env("VAULTAIRE_ENGINE_POOL_BUCKET", POOL);
         }
         command
     }
@@ -229,6 +231,13 @@ impl Stack {
             let probed: Value = serde_json::from_str(line).ok()?;
             probed["found"].as_str().map(str::to_owned)
         })
+    }
+
+    /// Asks the stack's own engine, past the data planes.
+    #[track_caller]
+    pub fn engine_operator(&self) -> Client {
+        let engine = self.engine.as_ref().expect("it has an engine of its own");
+        engine.operator(self.folder.path())
     }
 
     /// What the engine lacks that stories may have to do without, in the words of `e2e/clients/s3.py`.

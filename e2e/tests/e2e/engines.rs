@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use e2e::stack::POOL;
 use e2e::{Client, Engine, Placement, Stack};
 
 use crate::{clients, isolation};
@@ -15,6 +16,9 @@ fn over_moto_clients_work_and_nobody_sees_another() {
     }
     clients::all_work_and_the_logs_are_clean(&stack);
     isolation::each_has_its_own(&stack);
+    let of_engine = buckets(&stack);
+    assert!(of_engine.len() > 1, "one for each: {of_engine:?}");
+    assert!(!of_engine.iter().any(|name| name == POOL), "{of_engine:?}");
 }
 
 #[test]
@@ -26,6 +30,16 @@ fn in_one_pool_clients_work_and_nobody_sees_another() {
     stack.probed();
     clients::all_work_and_the_logs_are_clean(&stack);
     isolation::each_has_its_own(&stack);
+    assert_eq!(buckets(&stack), [POOL], "the tenants' buckets are in it");
+}
+
+/// Names of the engine's own buckets, which tenants' buckets are in.
+fn buckets(stack: &Stack) -> Vec<String> {
+    let listed = stack.engine_operator().aws(&["s3", "ls"]);
+    let names = listed
+        .lines()
+        .filter_map(|line| line.split(' ').next_back());
+    names.map(str::to_owned).collect()
 }
 
 /// An engine that does little of S3 is found out, and serves what it can.
