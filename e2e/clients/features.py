@@ -12,7 +12,7 @@ import botocore
 import urllib3
 from botocore.config import Config
 
-from s3 import body, client, refused
+from s3 import body, client, lacks, refused
 
 s3 = client(signature_version="s3v4")
 stranger = client(signature_version=botocore.UNSIGNED)
@@ -227,4 +227,19 @@ def public():
     refused("AccessDenied", stranger.get_object, Bucket=bucket, Key="k")
 
 
-CHAPTERS = (versioning, tags, bucket_settings, locks, attributes, customers_keys, cors, public)
+def shared():
+    """Where buckets share one of the engine's, its settings are nobody's."""
+    bucket = "shared"
+    s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=bucket, Key="k", Body=b"1")
+    on = {"Status": "Enabled"}
+    refused("NotImplemented", s3.put_bucket_versioning, Bucket=bucket, VersioningConfiguration=on)
+    tagging = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    refused("NotImplemented", s3.put_bucket_tagging, Bucket=bucket, Tagging=tagging)
+    refused("NotImplemented", s3.create_bucket, Bucket="locked", ObjectLockEnabledForBucket=True)
+    assert "Status" not in s3.get_bucket_versioning(Bucket=bucket)
+    assert versions(bucket) == [("k", "null")]
+
+
+OWN = (shared,) if lacks("own-buckets") else (versioning, bucket_settings, locks)
+CHAPTERS = (*OWN, tags, attributes, customers_keys, cors, public)

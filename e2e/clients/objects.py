@@ -23,7 +23,10 @@ def buckets():
     refused("NoSuchBucket", s3.delete_bucket, Bucket="second")
     refused("NoSuchBucket", s3.put_object, Bucket="second", Key="k", Body=b"x")
     refused("InvalidBucketName", s3.create_bucket, Bucket="Not_A_Name")
-    refused("NotImplemented", s3.get_bucket_website, Bucket=BUCKET)
+    website = {"IndexDocument": {"Suffix": "index.html"}}
+    refused(
+        "NotImplemented", s3.put_bucket_website, Bucket=BUCKET, WebsiteConfiguration=website
+    )
     assert [b["Name"] for b in s3.list_buckets()["Buckets"]] == [BUCKET]
 
 

@@ -240,9 +240,13 @@ impl Stack {
         engine.operator(self.folder.path())
     }
 
-    /// What the engine lacks that stories may have to do without, in the words of `e2e/clients/s3.py`.
-    pub fn lacks(&self) -> &'static [&'static str] {
-        self.kind.unwrap_or(Engine::SeaweedFs).lacks()
+    /// What the stack lacks that stories may have to do without, in the words of `e2e/clients/s3.py`.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let mut lacks = self.kind.unwrap_or(Engine::SeaweedFs).lacks().to_vec();
+        if self.placement == Placement::Pooled {
+            lacks.push("own-buckets");
+        }
+        lacks
     }
 
     pub fn data_dir(&self) -> PathBuf {

@@ -151,7 +151,10 @@ impl Engine {
                 .await;
             let page = match listed {
                 Ok(page) => page,
-                Err(error) if error.code() == Some("NoSuchBucket") => return Ok(()),
+                // An engine without uploads has none to abort: some say so in these words.
+                Err(error) if matches!(error.code(), Some("NoSuchBucket" | "NoSuchUpload")) => {
+                    return Ok(());
+                }
                 Err(error) => return Err(explain(error)),
             };
             for upload in page.uploads() {
