@@ -35,6 +35,7 @@ async fn a_panic_answers_500_for_one_request_alone() {
     let mut upload = TcpStream::connect(node.s3).await.unwrap();
     upload.write_all(head.as_bytes()).await.unwrap();
     upload.write_all(&body[..80_000]).await.unwrap();
+    world.engine.begun(1).await;
     assert_eq!(client.get("/").await.status, 200);
 
     // Two requests on one connection: the first panics, the second is answered.
