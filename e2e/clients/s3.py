@@ -31,7 +31,7 @@ def lacks(what):
     """Whether the engine underneath lacks `what`, one of: exact-keys (it folds `a//b`), checksums (it keeps none),
     copy-conditions (`x-amz-copy-source-if-…`), upload-pages (`max-uploads`),
     part-refusals (of a part of no upload), line-feeds (in keys), v1-prefixes (ListObjects with a delimiter),
-    own-buckets (settings of a bucket)."""
+    own-buckets (settings of a bucket), retention-reads (GetObjectRetention), customers-keys (SSE-C)."""
     return what in os.environ["ENGINE_LACKS"].split()
 
 

@@ -35,7 +35,8 @@ impl Engine {
             Engine::SeaweedFs => &["exact-keys"],
             // It neither verifies nor keeps what it is told for a checksum, ignores `x-amz-copy-source-if-match` and
             // `max-uploads`, answers 500 to a part of no upload, and 404 to a key with a line feed. The common prefixes of
-            // its ListObjects do not count for `max-keys`, and are not encoded where it says that they are.
+            // its ListObjects do not count for `max-keys`, and are not encoded where it says that they are. Its answer to
+            // GetObjectRetention is empty, and it reads without the key what was written with a customer's.
             Engine::Moto => &[
                 "checksums",
                 "copy-conditions",
@@ -43,6 +44,8 @@ impl Engine {
                 "part-refusals",
                 "v1-prefixes",
                 "line-feeds",
+                "retention-reads",
+                "customers-keys",
             ],
             Engine::Rclone => &["exact-keys", "checksums"],
         }

@@ -182,7 +182,7 @@ fn outcomes(
             })
             .into_iter()
             .find(|target| asked.contains(target));
-        let Some(engine) = engine else {
+        let Some(engine) = engine.or_else(|| only(&asked, &place.boundary(&key))) else {
             continue;
         };
         let outcome = if child.name == "Deleted" {
@@ -197,6 +197,15 @@ fn outcomes(
         told.insert(engine, outcome);
     }
     Ok(told)
+}
+
+/// What was asked of this key, if it was one thing: then an answer about the key is about that.
+fn only(asked: &HashSet<&Target>, engine_key: &str) -> Option<Target> {
+    let mut of_key = asked.iter().filter(|target| target.key == engine_key);
+    match (of_key.next(), of_key.next()) {
+        (Some(target), None) => Some((*target).clone()),
+        _ => None,
+    }
 }
 
 fn deleted(
