@@ -17,7 +17,7 @@ use anyhow::{Context, bail};
 
 use stack::Programs;
 
-const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench compare NGINX ROUNDS WORKLOAD VAULTAIRE… | bench synthetic ADDRESS";
+const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE S3S-PROXY DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench compare NGINX ROUNDS WORKLOAD VAULTAIRE… | bench synthetic ADDRESS";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -25,11 +25,12 @@ async fn main() -> anyhow::Result<()> {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments[..] {
         ["synthetic", address] => synthetic::serve(address.parse()?).await,
-        ["run", vaultaire, nginx, rclone, docs] => {
+        ["run", vaultaire, nginx, rclone, s3s_proxy, docs] => {
             let programs = Programs {
                 vaultaire: vaultaire.into(),
                 nginx: nginx.into(),
                 rclone: rclone.into(),
+                s3s_proxy: s3s_proxy.into(),
             };
             let docs = PathBuf::from(docs);
             let results = load::within(run::all(&programs)).await?;
@@ -47,6 +48,7 @@ async fn main() -> anyhow::Result<()> {
                 vaultaire: vaultaire.into(),
                 nginx: PathBuf::new(),
                 rclone: PathBuf::new(),
+                s3s_proxy: PathBuf::new(),
             };
             load::within(run::profile(&programs, seconds.parse()?, workload)).await
         }
@@ -57,6 +59,7 @@ async fn main() -> anyhow::Result<()> {
                     vaultaire: vaultaire.into(),
                     nginx: nginx.into(),
                     rclone: PathBuf::new(),
+                    s3s_proxy: PathBuf::new(),
                 })
                 .collect();
             load::within(run::compare(&builds, rounds.parse()?, workload)).await

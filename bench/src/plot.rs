@@ -28,7 +28,7 @@ pub fn svg(results: &Results) -> String {
         ),
         (Engine::SeaweedFs, "in front of SeaweedFS"),
     ];
-    let proxies = [Who::Nginx, Who::Rclone, Who::Vaultaire];
+    let proxies = [Who::Nginx, Who::Rclone, Who::S3sProxy, Who::Vaultaire];
     let chart = TITLE + BAR * proxies.len() as f64 + 10.0;
     let height = HEADER + chart * SHOWN as f64;
     let mut out = format!(

@@ -14,11 +14,12 @@ const BEGIN: &str = "<!-- bench:begin -->\n";
 const END: &str = "<!-- bench:end -->";
 const MIB: f64 = 1024.0 * 1024.0;
 const ENGINES: [Engine; 2] = [Engine::Synthetic, Engine::SeaweedFs];
-const EVERYONE: [Who; 5] = [
+const EVERYONE: [Who; 6] = [
     Who::Direct,
     Who::Nginx,
     Who::NginxSilent,
     Who::Rclone,
+    Who::S3sProxy,
     Who::Vaultaire,
 ];
 
@@ -59,6 +60,7 @@ pub fn name(who: Who) -> &'static str {
         Who::Nginx => "nginx",
         Who::NginxSilent => "nginx, no log, no buffering",
         Who::Rclone => "rclone serve s3",
+        Who::S3sProxy => "s3s-proxy",
         Who::Vaultaire => "Vaultaire",
     }
 }

@@ -29,6 +29,7 @@ pub enum Who {
     Nginx,
     NginxSilent,
     Rclone,
+    S3sProxy,
     Vaultaire,
 }
 
@@ -183,9 +184,15 @@ async fn side_by_side(
     let vaultaire = stack::vaultaire(programs, folder, given).await?;
     let direct = vaultaire.engine.as_ref().or(given).context("no engine")?;
     let nginx = stack::nginx(programs, folder, direct).await?;
-    let rclone = match engine {
-        Engine::Synthetic => None,
-        Engine::SeaweedFs => Some(stack::rclone(programs, folder, direct).await?),
+    let peers = match engine {
+        Engine::Synthetic => Vec::new(),
+        Engine::SeaweedFs => vec![
+            (Who::Rclone, stack::rclone(programs, folder, direct).await?),
+            (
+                Who::S3sProxy,
+                stack::s3s_proxy(programs, folder, direct).await?,
+            ),
+        ],
     };
     let mut candidates = vec![
         (Who::Direct, direct),
@@ -193,7 +200,7 @@ async fn side_by_side(
         (Who::NginxSilent, &nginx.silent),
         (Who::Vaultaire, &vaultaire.target),
     ];
-    candidates.extend(rclone.as_ref().map(|(_, target)| (Who::Rclone, target)));
+    candidates.extend(peers.iter().map(|(who, (_, target))| (*who, target)));
     let candidates: Vec<Candidate> = candidates
         .into_iter()
         .map(|(who, target)| Candidate {
@@ -234,7 +241,7 @@ async fn side_by_side(
         }
     }
     // In this order: what forwards ends before what it forwards to.
-    drop((rclone, nginx, vaultaire.running, synthetic));
+    drop((peers, nginx, vaultaire.running, synthetic));
     Ok(())
 }
 

@@ -14,13 +14,14 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::process;
-use crate::target::{Credentials, Target};
+use crate::target::{Credentials, REGION, Target};
 
 /// Where the programs are.
 pub struct Programs {
     pub vaultaire: PathBuf,
     pub nginx: PathBuf,
     pub rclone: PathBuf,
+    pub s3s_proxy: PathBuf,
 }
 
 /// A process that is asked to end when this is dropped, and waited for.
@@ -294,6 +295,33 @@ pub async fn rclone(
     let target = Target {
         address,
         credentials: engine.credentials.clone(),
+        pid: running.pid,
+    };
+    Ok((running, target))
+}
+
+/// s3s with aws-sdk-s3, as its authors put them together.
+pub async fn s3s_proxy(
+    programs: &Programs,
+    folder: &Path,
+    engine: &Target,
+) -> anyhow::Result<(Running, Target)> {
+    let address = free_address()?;
+    let mut command = bound(&programs.s3s_proxy);
+    command.args(["--host", &address.ip().to_string()]);
+    command.args(["--port", &address.port().to_string()]);
+    command.args(["--endpoint-url", &format!("http://{}", engine.address)]);
+    let credentials = &engine.credentials;
+    command
+        .env("AWS_ACCESS_KEY_ID", &credentials.access_key_id)
+        .env("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key)
+        .env("AWS_REGION", REGION)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    let running = Running::start(command, &folder.join("s3s-proxy.log"))?;
+    answers(address).await?;
+    let target = Target {
+        address,
+        credentials: credentials.clone(),
         pid: running.pid,
     };
     Ok((running, target))
