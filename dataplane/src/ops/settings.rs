@@ -298,6 +298,9 @@ pub fn pass_bypass(call: &Call, request: &mut EngineRequest<'_>) -> Result<(), S
 fn check(element: &Element, subresource: &Subresource) -> Result<(), S3Error> {
     for child in &element.children {
         if !subresource.elements.contains(&child.name.as_str()) {
+            if child.name == "MfaDelete" && child.text.trim() == "Disabled" {
+                continue;
+            }
             let known_to_s3 = ["Transition", "NoncurrentVersionTransition", "MfaDelete"];
             return Err(if known_to_s3.contains(&child.name.as_str()) {
                 S3Error::with(
@@ -385,6 +388,8 @@ mod tests {
         ] {
             assert_eq!(checked(document, subresource), Some(code), "{document}");
         }
+        let without_mfa = "<VersioningConfiguration><Status>Enabled</Status><MfaDelete>Disabled</MfaDelete></VersioningConfiguration>";
+        assert_eq!(checked(without_mfa, &VERSIONING), None);
         let aes = "<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
         assert_eq!(checked(aes, &ENCRYPTION), None);
     }

@@ -86,6 +86,7 @@ pub fn translate(code: &str, status: StatusCode) -> S3Error {
         InvalidPartOrder,
         InvalidRange,
         InvalidRequest,
+        InvalidRetentionPeriod,
         InvalidTag,
         KeyTooLongError,
         MalformedXML,
@@ -109,6 +110,8 @@ pub fn translate(code: &str, status: StatusCode) -> S3Error {
     }
     let by_status = match (code, status.as_u16()) {
         ("" | "NotFound", 404) => Some(NoSuchKey),
+        // Of a HEAD, which has no body to say more.
+        ("", 400) => Some(BadRequest),
         ("", 405) => Some(MethodNotAllowed),
         ("", 412) => Some(PreconditionFailed),
         ("", 416) => Some(InvalidRange),
