@@ -42,6 +42,7 @@ mod strangers;
 mod tenants;
 mod timestamp;
 mod tls;
+mod uplink;
 mod upstream;
 mod workers;
 mod xml;

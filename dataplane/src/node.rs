@@ -23,6 +23,7 @@ use crate::push::Link;
 use crate::strangers::Strangers;
 use crate::tenants::Tenants;
 use crate::tls::{Certificate, Tls};
+use crate::uplink::Uplink;
 use crate::workers::Workers;
 use crate::{health, push, server};
 
@@ -62,6 +63,7 @@ pub struct Node {
     pub control: Control,
     pub metrics: Arc<Metrics>,
     pub link: Link,
+    pub uplink: Uplink,
     pub clock: Clock,
     pub patience: Patience,
     pub domains: Vec<String>,
@@ -138,6 +140,7 @@ impl Bound {
             control: Control::new(&config.control_url, clock.clone()),
             metrics: Arc::default(),
             link: Link::default(),
+            uplink: Uplink::default(),
             clock,
             patience: config.patience,
             domains: config

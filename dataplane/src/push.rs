@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
@@ -64,9 +66,15 @@ pub async fn run(node: Arc<Node>, cache: Cache, s3_address: String) {
     let disk = Arc::new(Mutex::new(cache));
     let boot_id = format!("{:016x}", rand::random::<u64>());
     let mut backoff = Backoff::default();
+    let Some(mut outbox) = node.uplink.receiver() else {
+        tracing::error!("the stream to the control plane is kept by another task already");
+        return;
+    };
     loop {
         let mut heard = false;
-        let ended = session(&node, &disk, &s3_address, &boot_id, &mut heard).await;
+        let hello = (s3_address.as_str(), boot_id.as_str());
+        let ended = session(&node, &disk, hello, &mut outbox, &mut heard).await;
+        node.uplink.end();
         if node.link.connected.swap(false, Ordering::Relaxed) || heard {
             backoff = Backoff::default();
         }
@@ -84,8 +92,8 @@ pub async fn run(node: Arc<Node>, cache: Cache, s3_address: String) {
 async fn session(
     node: &Arc<Node>,
     disk: &Disk,
-    s3_address: &str,
-    boot_id: &str,
+    (s3_address, boot_id): (&str, &str),
+    outbox: &mut mpsc::Receiver<FromNode>,
     heard: &mut bool,
 ) -> anyhow::Result<()> {
     let url = node.control.stream_url(STREAM_PATH)?;
@@ -109,14 +117,23 @@ async fn session(
         revision: node.tenants.revision(),
     };
     stream.send(text(&hello)?).await?;
+    // What was meant for an earlier stream.
+    while outbox.try_recv().is_ok() {}
+    node.uplink.begin();
+    let mut silent_at = Instant::now() + SILENCE;
     loop {
-        let message = match tokio::time::timeout(SILENCE, stream.next())
-            .await
-            .context("the control plane fell silent")?
-        {
-            None => return Ok(()),
-            Some(message) => message?,
+        let message = tokio::select! {
+            message = stream.next() => message,
+            Some(message) = outbox.recv() => {
+                stream.send(text(&message)?).await?;
+                continue;
+            }
+            () = sleep_until(silent_at) => bail!("the control plane fell silent"),
         };
+        let Some(message) = message.transpose()? else {
+            return Ok(());
+        };
+        silent_at = Instant::now() + SILENCE;
         node.link
             .heard_at
             .store(node.clock.now().timestamp(), Ordering::Relaxed);
@@ -155,6 +172,8 @@ async fn receive(node: &Arc<Node>, disk: &Disk, text: &str) -> Option<FromNode> 
     };
     let revision = match &message {
         ToNode::Heartbeat { .. } => return None,
+        // What changes configuration bears a revision; the rest is advice, and a newer control plane may have more of it.
+        ToNode::Unknown if revision_of(text) == 0 => return None,
         ToNode::Unknown => {
             return Some(FromNode::Nack {
                 revision: revision_of(text),

@@ -3,6 +3,7 @@
 
 mod acks;
 mod documents;
+mod outboxes;
 mod stream;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use tokio::sync::{Notify, watch};
 use wire::Revision;
 
 pub(crate) use acks::Acks;
+pub(crate) use outboxes::Outboxes;
 pub(crate) use stream::serve;
 
 use crate::{ControlPlane, Error, db};
@@ -21,6 +23,7 @@ pub(crate) struct Push {
     head: watch::Sender<Revision>,
     woken: Notify,
     pub acks: Acks,
+    pub outboxes: Outboxes,
 }
 
 impl Push {
@@ -29,6 +32,7 @@ impl Push {
             head: watch::Sender::new(0),
             woken: Notify::new(),
             acks: Acks::new(),
+            outboxes: Outboxes::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use chrono::NaiveDate;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use uuid::Uuid;
 use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
@@ -89,6 +90,7 @@ pub(crate) async fn serve(cp: ControlPlane, node: NodeId, socket: WebSocket) {
         Ok((id, revision, keys_day)) => {
             let end = run(&cp, node, id, revision, keys_day, &mut sink, &mut stream).await;
             cp.push().acks.end(node, id);
+            cp.push().outboxes.end(node, id);
             if let Ok(mut conn) = cp.pool().acquire().await {
                 let _ = db::nodes::disconnect(&mut conn, node, id).await;
             }
@@ -187,7 +189,7 @@ async fn run(
         refused: AtomicU32::new(0),
     };
     tokio::select! {
-        end = write(cp, sink, &sent, keys_day) => end,
+        end = write(cp, cp.push().outboxes.begin(node, id), sink, &sent, keys_day) => end,
         end = read(cp, node, id, stream, &sent) => end,
         () = cp.stopping() => Ok(()),
     }
@@ -195,6 +197,7 @@ async fn run(
 
 async fn write(
     cp: &ControlPlane,
+    mut outbox: mpsc::Receiver<ToNode>,
     sink: &mut SplitSink<WebSocket, Message>,
     sent: &Sent,
     mut day: Option<NaiveDate>,
@@ -207,6 +210,8 @@ async fn write(
         bring_up_to_date(cp, sink, sent, &mut day).await?;
         tokio::select! {
             changed = head.changed() => changed?,
+            // The sender is gone when another stream has taken the node over.
+            message = outbox.recv() => send(sink, &message.context("the node has another stream")?).await?,
             _ = tick.tick() => {
                 let revision = sent.revision.load(Ordering::Acquire);
                 send(sink, &ToNode::Heartbeat { revision, at: cp.clock().now() }).await?;
