@@ -81,6 +81,8 @@ pub struct Page {
     pub objects: Vec<Object>,
     pub common_prefixes: Vec<String>,
     pub is_truncated: bool,
+    /// How many entries the engine says that it lists at most.
+    pub max_keys: Option<usize>,
     /// V1: where the next page begins.
     pub next_marker: Option<String>,
     /// V2: the engine's own token, unsealed.
@@ -190,6 +192,7 @@ impl Answer {
             "Contents" => self.page.objects.push(std::mem::take(&mut self.entry)),
             "CommonPrefixes" => self.page.common_prefixes.extend(self.prefix.take()),
             "IsTruncated" => self.page.is_truncated = text == "true",
+            "MaxKeys" => self.page.max_keys = text.parse().ok(),
             "EncodingType" => self.encoded = text == "url",
             "NextContinuationToken" => self.page.next_token = Some(text.to_owned()),
             "NextMarker" => self.page.next_marker = Some(text.to_owned()),

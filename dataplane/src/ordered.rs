@@ -23,7 +23,7 @@ pub type Fetched<'f> = Pin<Box<dyn Future<Output = Result<Page, S3Error>> + Send
 
 /// One page of an engine's listing, in the tenant's terms.
 pub trait Source: Sync {
-    /// The most entries of a page.
+    /// How many entries of a page are asked for.
     fn page_size(&self) -> usize;
     /// With `folders`, what lies deeper than one level is folded at `/`.
     fn fetch<'f>(&'f self, prefix: &'f str, folders: bool, start: Start) -> Fetched<'f>;
@@ -45,24 +45,41 @@ impl Entry {
     }
 }
 
-/// The first `limit` entries under `prefix` whose keys, or common prefixes, are greater than `after`, in byte order.
+/// What is listed: of which keys, folded at what, and behind what.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub prefix: &'a str,
+    pub delimiter: &'a str,
+    /// Keys and common prefixes are greater than this.
+    pub after: &'a str,
+    /// This goes on a page before, so that there is more under the prefix than that page held.
+    pub continued: bool,
+}
+
+/// The first `limit` entries, in byte order.
 pub async fn list(
     source: &dyn Source,
-    prefix: &str,
-    delimiter: &str,
-    after: &str,
+    wanted: Wanted<'_>,
     limit: usize,
 ) -> Result<Vec<Entry>, S3Error> {
+    let Wanted {
+        prefix, delimiter, ..
+    } = wanted;
     if delimiter.is_empty() || delimiter == "/" {
-        return walk(source, prefix, after, limit, !delimiter.is_empty()).await;
+        return walk(source, wanted, limit).await;
     }
     let mut entries = Vec::new();
-    let mut after = after.to_owned();
+    let mut after = wanted.after.to_owned();
+    let mut continued = wanted.continued;
     while entries.len() < limit {
-        let some = walk(source, prefix, &after, source.page_size(), false).await?;
-        if some.is_empty() {
-            break;
-        }
+        let flat = Wanted {
+            delimiter: "",
+            after: &after,
+            continued,
+            ..wanted
+        };
+        let some = walk(source, flat, source.page_size()).await?;
+        continued = some.len() >= source.page_size();
         for entry in some {
             if entries.len() == limit {
                 break;
@@ -85,6 +102,9 @@ pub async fn list(
                 }
             }
         }
+        if !continued {
+            break;
+        }
     }
     Ok(entries)
 }
@@ -106,40 +126,47 @@ enum Item {
 
 fn walk<'f>(
     source: &'f dyn Source,
-    prefix: &'f str,
-    after: &'f str,
+    wanted: Wanted<'f>,
     limit: usize,
-    fold_folders: bool,
 ) -> Pin<Box<dyn Future<Output = Result<Vec<Entry>, S3Error>> + Send + 'f>> {
     Box::pin(async move {
+        let Wanted { prefix, after, .. } = wanted;
         if limit == 0 || (after > prefix && !after.starts_with(prefix)) {
             return Ok(Vec::new());
         }
-        let whole = source.fetch(prefix, false, Start::Beginning).await?;
-        // A page that is just full may have lost what comes behind it.
-        if !whole.is_truncated && whole.objects.len() < source.page_size() {
-            return Ok(sorted(whole.objects, prefix, after, limit, fold_folders));
-        }
+        let fold_folders = !wanted.delimiter.is_empty();
         let mut level = Level::new(prefix, after, fold_folders);
+        let mut more = None;
+        // Behind a whole page there is more than fits one.
+        if !wanted.continued || limit < source.page_size() {
+            let page = source.fetch(prefix, false, Start::Beginning).await?;
+            // A page that is just full may have lost what comes behind it.
+            if !page.is_truncated && !is_full(&page, source) {
+                return Ok(sorted(page.objects, prefix, after, limit, fold_folders));
+            }
+            more = level.take_flat(page);
+        }
         let mut out = Vec::new();
         loop {
-            let more = level.read(source).await?;
+            let more = match more.take() {
+                Some(more) => more,
+                None => level.read(source).await?,
+            };
             while let Some((key, item)) = level.next(more) {
                 match item {
                     Item::Object(object) => out.push(Entry::Object(object)),
                     Item::Folder { seen } if fold_folders => {
-                        if seen
-                            || !source
-                                .fetch(&key, false, Start::Beginning)
-                                .await?
-                                .objects
-                                .is_empty()
-                        {
+                        if seen || is_anything_in(source, &key).await? {
                             out.push(Entry::CommonPrefix(key));
                         }
                     }
                     Item::Folder { .. } => {
-                        out.extend(walk(source, &key, after, limit - out.len(), false).await?)
+                        let within = Wanted {
+                            prefix: &key,
+                            continued: false,
+                            ..wanted
+                        };
+                        out.extend(walk(source, within, limit - out.len()).await?);
                     }
                 }
                 if out.len() >= limit {
@@ -151,6 +178,17 @@ fn walk<'f>(
             }
         }
     })
+}
+
+async fn is_anything_in(source: &dyn Source, folder: &str) -> Result<bool, S3Error> {
+    let page = source.fetch(folder, false, Start::Beginning).await?;
+    Ok(!page.objects.is_empty())
+}
+
+/// Whether there was no room for more. An engine may give fewer than it is asked for, and says so.
+fn is_full(page: &Page, source: &dyn Source) -> bool {
+    let most = page.max_keys.unwrap_or(usize::MAX).min(source.page_size());
+    page.objects.len() + page.common_prefixes.len() >= most
 }
 
 /// Few enough to sort at once.
@@ -240,10 +278,40 @@ impl<'a> Level<'a> {
         }
     }
 
+    /// Takes a page of all that is under the prefix for the first of this level, if nothing in it lies deeper, and tells
+    /// whether there are others.
+    fn take_flat(&mut self, page: Page) -> Option<bool> {
+        let prefix = self.prefix;
+        let deeper = |object: &Object| fold(&object.key, prefix, "/").is_some();
+        let last = page.objects.iter().map(|object| &object.key).max()?;
+        // What the engine gives out goes on in all that is under the prefix, and not in this level.
+        let behind_last = Start::After(last.clone());
+        if page.objects.iter().any(deeper) || matches!(self.start, Start::After(_)) {
+            return None;
+        }
+        self.take(page, true);
+        self.start = behind_last;
+        Some(true)
+    }
+
     /// Reads one more page, and tells whether there are others.
     async fn read(&mut self, source: &dyn Source) -> Result<bool, S3Error> {
-        let page = source.fetch(self.prefix, true, self.start.clone()).await?;
-        let full = page.objects.len() + page.common_prefixes.len() >= source.page_size();
+        let mut page = source.fetch(self.prefix, true, self.start.clone()).await?;
+        let next = page.next_token.take().filter(|_| page.is_truncated);
+        let full = is_full(&page, source);
+        self.take(page, full);
+        let more = next.is_some();
+        if let Some(token) = next {
+            // An engine that goes on where it was has no end.
+            if matches!(&self.start, Start::Token(before) if *before == token) {
+                return Err(Code::InternalError.into());
+            }
+            self.start = Start::Token(token);
+        }
+        Ok(more)
+    }
+
+    fn take(&mut self, page: Page, full: bool) {
         let folders = page
             .common_prefixes
             .iter()
@@ -269,16 +337,6 @@ impl<'a> Level<'a> {
                     .insert(object.key.clone(), Item::Object(object));
             }
         }
-        let next = page.next_token.filter(|_| page.is_truncated);
-        let more = next.is_some();
-        if let Some(token) = next {
-            // An engine that goes on where it was has no end.
-            if matches!(&self.start, Start::Token(before) if *before == token) {
-                return Err(Code::InternalError.into());
-            }
-            self.start = Start::Token(token);
-        }
-        Ok(more)
     }
 
     /// The next entry that nothing unread can come before.

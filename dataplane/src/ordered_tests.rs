@@ -1,15 +1,20 @@
 //! The walk against a model of an engine that lists folder by folder, in pages of a few entries.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Sorts as SeaweedFS does: by names within folders, so that `/` is the lowest of all bytes.
+/// Sorts as SeaweedFS does: by names within folders, so that `/` is the lowest of all bytes. As there, a page that ends
+/// with an object is said to be the last if only the folder of the object's name would follow.
 struct Folders {
     keys: Vec<String>,
     page: usize,
+    /// What is listed at most, however much is asked for.
+    most: usize,
+    asked: AtomicUsize,
 }
 
 fn folder_order(key: &str) -> Vec<u8> {
@@ -20,7 +25,12 @@ impl Folders {
     fn new(keys: &BTreeSet<String>, page: usize) -> Self {
         let mut keys: Vec<String> = keys.iter().cloned().collect();
         keys.sort_by_key(|key| folder_order(key));
-        Folders { keys, page }
+        Folders {
+            keys,
+            page,
+            most: page,
+            asked: AtomicUsize::new(0),
+        }
     }
 
     fn page(&self, prefix: &str, folders: bool, start: &Start) -> Page {
@@ -50,9 +60,14 @@ impl Folders {
                 .unwrap_or(names.len()),
             Start::Token(at) => at.parse().unwrap(),
         };
-        let end = names.len().min(from + self.page);
+        let end = names.len().min(from + self.page.min(self.most));
+        let last = names[from..end].last().map(|(name, _)| format!("{name}/"));
+        let forgotten = |(name, _): &(String, bool)| {
+            last.as_ref().is_some_and(|folder| name.starts_with(folder))
+        };
         let mut page = Page {
-            is_truncated: end < names.len(),
+            is_truncated: !names[end..].iter().all(forgotten),
+            max_keys: Some(self.page.min(self.most)),
             ..Page::default()
         };
         page.next_token = page.is_truncated.then(|| end.to_string());
@@ -84,6 +99,7 @@ impl Source for Folders {
     }
 
     fn fetch<'f>(&'f self, prefix: &'f str, folders: bool, start: Start) -> Fetched<'f> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let page = self.page(prefix, folders, &start);
         Box::pin(async move { Ok(page) })
     }
@@ -111,15 +127,30 @@ fn listed(
     delimiter: &str,
     limit: usize,
 ) -> Vec<String> {
-    let source = Folders::new(keys, page);
+    listed_from(&Folders::new(keys, page), prefix, delimiter, limit)
+}
+
+fn wanted<'a>(prefix: &'a str, delimiter: &'a str, after: &'a str) -> Wanted<'a> {
+    Wanted {
+        prefix,
+        delimiter,
+        after,
+        continued: false,
+    }
+}
+
+/// Page after page, to the end.
+fn listed_from(source: &Folders, prefix: &str, delimiter: &str, limit: usize) -> Vec<String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     let (mut out, mut after) = (Vec::new(), String::new());
     loop {
-        let entries = runtime
-            .block_on(list(&source, prefix, delimiter, &after, limit))
-            .unwrap();
+        let page = Wanted {
+            continued: !out.is_empty(),
+            ..wanted(prefix, delimiter, &after)
+        };
+        let entries = runtime.block_on(list(source, page, limit)).unwrap();
         assert!(entries.len() <= limit);
         let Some(last) = entries.last() else {
             return out;
@@ -167,16 +198,67 @@ fn a_start_within_a_folder_leaves_nothing_out() {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
             .unwrap();
-        let entries = runtime.block_on(list(&source, "", "", after, 100)).unwrap();
+        let entries = runtime
+            .block_on(list(&source, wanted("", "", after), 100))
+            .unwrap();
         let got: Vec<&str> = entries.iter().map(Entry::key).collect();
         assert_eq!(got, expected(&keys, "", "", after), "after {after:?}");
+    }
+}
+
+/// How often the engine is asked for the first page behind `after`.
+fn requests(source: &Folders, page: Wanted<'_>, limit: usize) -> usize {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let before = source.asked.load(Ordering::Relaxed);
+    let entries = runtime.block_on(list(source, page, limit)).unwrap();
+    assert!(!entries.is_empty());
+    source.asked.load(Ordering::Relaxed) - before
+}
+
+#[test]
+fn what_fits_a_page_is_read_once() {
+    let keys: BTreeSet<String> = (0..10).map(|n| format!("list/{n:03}")).collect();
+    let source = Folders::new(&keys, 11);
+    for prefix in ["", "list/"] {
+        for delimiter in ["", "/", "0"] {
+            let page = wanted(prefix, delimiter, "");
+            // As many as a client's page holds, and one more that would show that there is another.
+            assert_eq!(requests(&source, page, 11), 1, "{prefix:?} {delimiter:?}");
+        }
+    }
+    let stops_short = Folders {
+        most: 10,
+        ..Folders::new(&keys, 11)
+    };
+    assert!(
+        requests(&stops_short, wanted("list/", "", ""), 11) > 1,
+        "a page that is just full is believed"
+    );
+}
+
+#[test]
+fn a_large_folder_is_read_once_for_each_page() {
+    let keys: BTreeSet<String> = (0..30).map(|n| format!("list/{n:03}")).collect();
+    let source = Folders::new(&keys, 11);
+    for delimiter in ["", "/"] {
+        let first = wanted("list/", delimiter, "");
+        assert_eq!(requests(&source, first, 11), 1);
+        let second = Wanted {
+            after: "list/009",
+            continued: true,
+            ..first
+        };
+        // The other looks for what a folder `list/009/` would hold.
+        assert_eq!(requests(&source, second, 11), 2);
     }
 }
 
 /// An engine that lists a folder in itself, or that says the same page again and again.
 struct Astray {
     again: bool,
-    asked: std::sync::atomic::AtomicUsize,
+    asked: AtomicUsize,
 }
 
 impl Source for Astray {
@@ -185,9 +267,7 @@ impl Source for Astray {
     }
 
     fn fetch<'f>(&'f self, prefix: &'f str, folders: bool, _: Start) -> Fetched<'f> {
-        let asked = self
-            .asked
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         assert!(asked < 100, "it is asked for ever");
         let page = Page {
             common_prefixes: vec![prefix.to_owned()],
@@ -209,7 +289,7 @@ fn an_engine_that_goes_in_circles_is_left() {
             again,
             asked: Default::default(),
         };
-        let entries = runtime.block_on(list(&source, "a/", "", "", 100));
+        let entries = runtime.block_on(list(&source, wanted("a/", "", ""), 100));
         entries.map(|e| e.len()).map_err(|error| error.code)
     };
     assert_eq!(walked(false), Ok(0));
@@ -227,5 +307,17 @@ proptest! {
     ) {
         let got = listed(&keys, page, &prefix, delimiter, limit);
         prop_assert_eq!(got, expected(&keys, &prefix, delimiter, ""));
+    }
+
+    #[test]
+    fn an_engine_that_stops_short_is_read_to_the_end(
+        keys in proptest::collection::btree_set("[ab .-]{1,2}(/[ab .-]{1,2}){0,2}", 0..40),
+        most in 1usize..8,
+        limit in 1usize..10,
+        delimiter in prop_oneof![Just(""), Just("/"), Just("b")],
+    ) {
+        let source = Folders { most, ..Folders::new(&keys, 8) };
+        let got = listed_from(&source, "", delimiter, limit);
+        prop_assert_eq!(got, expected(&keys, "", delimiter, ""));
     }
 }

@@ -6,7 +6,7 @@ use http::Method;
 use super::{Answer, Call, xml};
 use crate::error::{Code, S3Error};
 use crate::listing::{Encoding, Object, Page, at_most, read_objects};
-use crate::ordered::{self, Entry, Fetched, Source, Start};
+use crate::ordered::{self, Entry, Fetched, Source, Start, Wanted};
 use crate::place::Place;
 use crate::seal::Owner;
 use crate::upstream::EngineRequest;
@@ -39,7 +39,7 @@ impl<'a> Asked<'a> {
     /// The page that comes after this key, in S3's order.
     pub async fn after(&self, call: &Call, place: Place<'_>, key: &str) -> Result<Page, S3Error> {
         if !place.engine.capabilities.byte_order {
-            return self.ordered_page(call, place, key).await;
+            return self.ordered_page(call, place, key, false).await;
         }
         let mut request = self.request(place);
         if !key.is_empty() {
@@ -79,6 +79,7 @@ impl<'a> Asked<'a> {
         call: &Call,
         place: Place<'_>,
         after: &str,
+        continued: bool,
     ) -> Result<Page, S3Error> {
         let mut page = Page::default();
         if !self.can_find(place) {
@@ -86,8 +87,13 @@ impl<'a> Asked<'a> {
         }
         let most = self.most as usize;
         let source = Engine { call, place };
-        let mut entries =
-            ordered::list(&source, self.prefix, self.delimiter, after, most + 1).await?;
+        let wanted = Wanted {
+            prefix: self.prefix,
+            delimiter: self.delimiter,
+            after,
+            continued,
+        };
+        let mut entries = ordered::list(&source, wanted, most + 1).await?;
         page.is_truncated = entries.len() > most;
         entries.truncate(most);
         if let Some(last) = entries.last().filter(|_| page.is_truncated) {
@@ -138,8 +144,10 @@ struct Engine<'a> {
 }
 
 impl Source for Engine<'_> {
+    /// One more than a client's page, so that a folder which just fills that is seen to end. Engines that stop at 1,000
+    /// say so.
     fn page_size(&self) -> usize {
-        1000
+        1001
     }
 
     fn fetch<'f>(&'f self, prefix: &'f str, folders: bool, start: Start) -> Fetched<'f> {
@@ -157,7 +165,11 @@ impl Source for Engine<'_> {
             Start::After(key) => request.query("start-after", place.boundary(&key)),
             Start::Token(token) => request.query("continuation-token", token),
         };
-        Box::pin(async move { read_objects(place, &call.fetch(request).await?) })
+        Box::pin(async move {
+            let mut page = read_objects(place, &call.fetch(request).await?)?;
+            page.max_keys.get_or_insert(1000);
+            Ok(page)
+        })
     }
 }
 
@@ -224,7 +236,9 @@ pub async fn v2(call: Call) -> Answer {
             Some(opened) => opened.strip_prefix(ORDERED).ok_or_else(foreign_token)?,
             None => start_after,
         };
-        asked.ordered_page(&call, place, after).await?
+        asked
+            .ordered_page(&call, place, after, opened.is_some())
+            .await?
     };
     let mut out = XmlWriter::s3("ListBucketResult");
     asked.write_head(&mut out, call.bucket_name()?, page.is_truncated);

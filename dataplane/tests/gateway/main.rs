@@ -10,6 +10,7 @@ mod form;
 mod hostile;
 mod hostile_forms;
 mod isolation;
+mod listing;
 mod panics;
 mod public;
 mod push;
