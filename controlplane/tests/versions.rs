@@ -62,6 +62,28 @@ async fn a_bucket_with_old_versions_or_delete_markers_is_not_empty() {
 }
 
 #[tokio::test]
+async fn delete_markers_that_some_engines_cannot_remove_keep_no_bucket() {
+    let world = world(|_| {}).await;
+    let change = |change: fn(&mut crate::engine::Bucket)| {
+        world.plane.engine.change(&world.bucket, change);
+    };
+    change(|bucket| {
+        bucket.versioned = true;
+        bucket.put("cat.jpg");
+        bucket.suspended = true;
+        bucket.remove("cat.jpg");
+        assert!(bucket.keys().is_empty(), "a listing shows nothing");
+    });
+    assert_eq!(world.delete().await, refused(409, "BucketNotEmpty"));
+    change(|bucket| {
+        bucket.purge();
+        bucket.remove("cat.jpg");
+    });
+    assert_eq!(world.delete().await, ok(204));
+    world.plane.stop().await;
+}
+
+#[tokio::test]
 async fn a_list_of_versions_that_cannot_be_had_keeps_the_bucket() {
     // Of an engine that keeps versions no refusal is believed.
     let able = world(|_| {}).await;

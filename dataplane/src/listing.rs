@@ -66,13 +66,25 @@ impl<'a> KeyReader<'a> {
     }
 
     fn raw<'t>(&self, text: &'t str) -> Result<Cow<'t, str>, S3Error> {
-        if !self.encoded || !text.contains(['+', '%']) {
+        if !self.encoded || !text.contains(['+', '%']) || !may_be_encoded(text) {
             return Ok(Cow::Borrowed(text));
         }
         crate::request::decode(&text.replace('+', " "))
             .map(Cow::Owned)
             .map_err(|_| Code::InternalError.into())
     }
+}
+
+/// Whether two hexadecimal digits follow every `%`. Some engines say that they encode and leave single elements as they
+/// are, as moto 5.2 does with the prefixes of ListObjects: no encoder writes the others.
+fn may_be_encoded(text: &str) -> bool {
+    let mut pieces = text.split('%');
+    pieces.next();
+    pieces.all(|behind| {
+        let mut bytes = behind.bytes();
+        let mut digit = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
+        digit() && digit()
+    })
 }
 
 /// One page of a listing, in the tenant's terms.
@@ -317,6 +329,30 @@ mod tests {
         assert_eq!(next("p/a", "p/b").as_deref(), Some("a"));
         assert_eq!(next("p/a", "elsewhere").as_deref(), Some("a"));
         assert_eq!(next("p/a", "").as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn what_cannot_be_encoded_is_taken_as_it_is() {
+        let prefixes = |prefix: &str| {
+            let xml = format!(
+                "<L><EncodingType>url</EncodingType>\
+                 <CommonPrefixes><Prefix>{prefix}</Prefix></CommonPrefixes></L>"
+            );
+            read("t/1/2/", &xml).map(|page| page.common_prefixes)
+        };
+        for (prefix, expected) in [
+            ("t/1/2/b%", "b%"),
+            ("t/1/2/b%2", "b%2"),
+            ("t/1/2/b%zz+c", "b%zz+c"),
+            ("t/1/2/b%é", "b%é"),
+            ("t/1/2/b%25", "b%"),
+            ("t/1/2/b+%2B", "b +"),
+        ] {
+            assert_eq!(prefixes(prefix).unwrap(), [expected], "{prefix}");
+        }
+        // It may have been encoded, and comes to nothing that S3 takes for a key.
+        assert_eq!(prefixes("t/1/2/b%FF"), Err(Code::InternalError));
+        assert_eq!(prefixes("t/1/3/b%"), Err(Code::InternalError));
     }
 
     #[test]

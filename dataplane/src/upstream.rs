@@ -68,8 +68,18 @@ pub struct EngineRequest<'a> {
     /// `x-amz-content-sha256`.
     pub payload_hash: String,
     pub body: EngineBody,
-    /// Object lock may make the engine refuse this: its `AccessDenied` is then about the customer's request.
-    pub may_be_locked: bool,
+    /// What an `AccessDenied` of the engine would be about.
+    pub denial: Denial,
+}
+
+/// An engine denies access to us, which is our failure; or to the object, which is the customer's to hear.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    OfUs,
+    /// Object lock forbids it.
+    Locked,
+    /// The customer's key is not the one that the object was encrypted with.
+    CustomerKey,
 }
 
 impl<'a> EngineRequest<'a> {
@@ -83,7 +93,7 @@ impl<'a> EngineRequest<'a> {
             headers: EngineHeaders::default(),
             payload_hash: sigv4::EMPTY_SHA256.to_owned(),
             body: EngineBody::Empty,
-            may_be_locked: false,
+            denial: Denial::OfUs,
         }
     }
 
@@ -146,12 +156,12 @@ impl Upstream {
         now: DateTime<Utc>,
     ) -> Result<Response<Incoming>, S3Error> {
         let head_only = request.method == Method::HEAD;
-        let may_be_locked = request.may_be_locked;
+        let denial = request.denial;
         let response = self.exchange(request, now).await?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refusal(response, head_only, may_be_locked).await)
+        Err(refusal(response, head_only, denial).await)
     }
 
     /// Sends and reads an XML document as the answer. An `<Error>` under a 200 is an error all the same: so engines

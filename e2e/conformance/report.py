@@ -44,10 +44,11 @@ class Comparison:
         return {name: got.why if got else "was not run" for name, got in gone if not got or got.state != PASSED}
 
     def decision(self, name):
-        """Why this one may fail, or None. A pattern may be bound to a placement: `pooled:test_s3::test_x`."""
+        """Why this one may fail, or None. A pattern may be bound to a placement or an engine: `pooled:test_s3::test_x`."""
+        here = (self.placement, self.engine.split(" ")[0].lower())
         for pattern, why in self.decided.items():
             bound, colon, rest = pattern.partition(":")
-            if bound == self.placement and colon and not rest.startswith(":"):
+            if bound in here and colon and not rest.startswith(":"):
                 pattern = rest
             if fnmatch.fnmatchcase(name, pattern):
                 return why

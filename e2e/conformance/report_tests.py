@@ -20,7 +20,7 @@ RESULTS = """<testsuites><testsuite>
 def compared(direct, through, decided=()):
     """Of {name: state} each."""
     of = lambda states: {name: Outcome(state) for name, state in states.items()}  # noqa: E731
-    return report.Comparison("engine", "pooled", of(direct), of(through), dict(decided))
+    return report.Comparison("Engine 1.2", "pooled", of(direct), of(through), dict(decided))
 
 
 class Tests(unittest.TestCase):
@@ -51,13 +51,14 @@ class Tests(unittest.TestCase):
     def test_what_passes_directly_and_is_skipped_through_us_is_lost(self):
         self.assertEqual(list(compared({"t": PASSED}, {"t": SKIPPED}).unexplained), ["t"])
 
-    def test_a_decision_explains_its_own_pattern_and_placement_alone(self):
-        passing, failing = ({f"m::{name}": state for name in "abc"} for state in (PASSED, FAILED))
+    def test_a_decision_explains_its_own_pattern_placement_and_engine_alone(self):
+        passing, failing = ({f"m::{name}": state for name in "abcde"} for state in (PASSED, FAILED))
         decided = {"m::a": "why", "pooled:m::b": "in one pool", "dedicated:m::c": "not here"}
+        decided |= {"engine:m::d": "of this engine", "other:m::e": "of another"}
         found = compared(passing, failing, decided)
-        self.assertEqual(found.by_decision, {"why": ["m::a"], "in one pool": ["m::b"]})
-        self.assertEqual(list(found.unexplained), ["m::c"])
-        self.assertIn("| 3 | 2 | 1 |", report.table([found]))
+        self.assertEqual(found.by_decision, {"why": ["m::a"], "in one pool": ["m::b"], "of this engine": ["m::d"]})
+        self.assertEqual(list(found.unexplained), ["m::c", "m::e"])
+        self.assertIn("| 5 | 3 | 2 |", report.table([found]))
 
     def test_a_decision_needs_a_reason(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -121,16 +121,21 @@ impl Engine {
     /// Whether the bucket holds a version or a delete marker. `versioning`: the engine was found to keep versions, and
     /// then nothing but its list is believed. An engine that was not may say that it has no such list; versions that
     /// were kept all the same cannot be listed by the customer either.
+    ///
+    /// Delete markers without a version of their own (`null`) do not count: they hide nothing when nothing else is there,
+    /// and SeaweedFS 4.48 cannot remove them, though it says that it has. An engine that minds refuses by itself.
     pub(crate) async fn has_versions(
         &self,
         bucket: &str,
         versioning: bool,
     ) -> anyhow::Result<bool> {
         let request = self.client.list_object_versions().bucket(bucket);
-        match request.max_keys(1).send().await {
-            // With `max-keys` some engines cut off what they then do not show.
+        match request.send().await {
             Ok(page) => Ok(!page.versions().is_empty()
-                || !page.delete_markers().is_empty()
+                || page
+                    .delete_markers()
+                    .iter()
+                    .any(|marker| marker.version_id() != Some("null"))
                 || !page.common_prefixes().is_empty()
                 || page.is_truncated() == Some(true)),
             Err(error) if error.code() == Some("NoSuchBucket") => Ok(false),

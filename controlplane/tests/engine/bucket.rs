@@ -18,6 +18,8 @@ pub struct Bucket {
     pub(super) objects: BTreeMap<String, Vec<Version>>,
     pub uploads: BTreeSet<String>,
     pub versioned: bool,
+    /// Versioning was on, and new versions are `null` now.
+    pub suspended: bool,
     pub locked: bool,
     kept: BTreeMap<&'static str, Bytes>,
     pub(super) last_version: u32,
@@ -66,11 +68,11 @@ impl Bucket {
     pub(super) fn add(&mut self, key: &str, mut version: Version) -> String {
         self.last_version += 1;
         let versions = self.objects.entry(key.to_owned()).or_default();
-        if self.versioned {
+        if self.versioned && !self.suspended {
             version.id = format!("v{}", self.last_version);
         } else {
             version.id = "null".to_owned();
-            versions.clear();
+            versions.retain(|version| version.id != "null");
         }
         let id = version.id.clone();
         versions.push(version);

@@ -7,7 +7,7 @@ use super::settings::pass_bypass;
 use super::versions::DELETE_MARKER;
 use super::{Answer, Call, empty};
 use crate::error::{Code, S3Error};
-use crate::upstream::EngineRequest;
+use crate::upstream::{Denial, EngineRequest};
 
 pub async fn perform(call: Call) -> Answer {
     let place = call.place()?;
@@ -24,7 +24,9 @@ pub async fn perform(call: Call) -> Answer {
     }
     pass_bypass(&call, &mut request)?;
     request = call.pass_version(place, request)?;
-    request.may_be_locked = place.engine.capabilities.object_lock;
+    if place.engine.capabilities.object_lock {
+        request.denial = Denial::Locked;
+    }
     match call.send(request).await {
         Ok(answer) => {
             let mut response = empty(StatusCode::NO_CONTENT);

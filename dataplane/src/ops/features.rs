@@ -1,12 +1,10 @@
 //! What not every engine can do: passed on where the engine was seen to do it, refused with `NotImplemented` elsewhere.
 
-use http::HeaderMap;
-
 use super::Call;
 use crate::error::{Code, S3Error};
 use crate::headers::{OBJECT_LOCK, SSE, SSE_C, SSE_C_SOURCE, TAGGING};
 use crate::place::Place;
-use crate::upstream::EngineRequest;
+use crate::upstream::{Denial, EngineRequest};
 
 pub fn cannot(what: &str) -> S3Error {
     S3Error::with(
@@ -34,10 +32,7 @@ impl Call {
         if public && !self.place()?.bucket.public_read {
             return Err(Code::AccessControlListNotSupported.into());
         }
-        if OBJECT_LOCK
-            .iter()
-            .any(|name| self.request.headers.contains_key(*name))
-        {
+        if self.asks(OBJECT_LOCK) {
             needs_own_bucket(self.place()?)?;
         }
         self.pass_if(able.object_tagging, request, &[TAGGING], "object tags")?;
@@ -49,7 +44,9 @@ impl Call {
     /// The customer's key for the object that is written or read.
     pub fn pass_customer_key(&self, request: &mut EngineRequest<'_>) -> Result<(), S3Error> {
         let able = request.engine.capabilities.sse_c;
-        self.pass_if(able, request, SSE_C, "encryption with customers' keys")
+        self.pass_if(able, request, SSE_C, "encryption with customers' keys")?;
+        self.deny_key(request, SSE_C);
+        Ok(())
     }
 
     /// The customer's key for the source of a copy.
@@ -60,7 +57,21 @@ impl Call {
             request,
             SSE_C_SOURCE,
             "encryption with customers' keys",
-        )
+        )?;
+        self.deny_key(request, SSE_C_SOURCE);
+        Ok(())
+    }
+
+    /// An engine that is given a customer's key may say that it is another one's.
+    fn deny_key(&self, request: &mut EngineRequest<'_>, names: &[&'static str]) {
+        if self.asks(names) && request.denial == Denial::OfUs {
+            request.denial = Denial::CustomerKey;
+        }
+    }
+
+    fn asks(&self, names: &[&'static str]) -> bool {
+        let headers = &self.request.headers;
+        names.iter().any(|name| headers.contains_key(*name))
     }
 
     fn pass_if(
@@ -70,8 +81,7 @@ impl Call {
         names: &[&'static str],
         what: &str,
     ) -> Result<(), S3Error> {
-        let asked = |headers: &HeaderMap| names.iter().any(|name| headers.contains_key(*name));
-        if !able && asked(&self.request.headers) {
+        if !able && self.asks(names) {
             return Err(cannot(what));
         }
         request.headers.pass(&self.request, names);

@@ -8,7 +8,7 @@ use super::features::{cannot, needs_own_bucket};
 use super::{Answer, Call, empty, xml};
 use crate::error::{Code, S3Error};
 use crate::operation::Operation;
-use crate::upstream::EngineRequest;
+use crate::upstream::{Denial, EngineRequest};
 use crate::xml::{Element, XmlWriter, parse};
 
 /// A lifecycle configuration of 1,000 rules is the largest.
@@ -251,7 +251,10 @@ fn never_configured(call: &Call) -> Result<Option<Response<crate::body::Content>
             Err(Code::ObjectLockConfigurationNotFoundError.into())
         }
         GetObjectRetention | GetObjectLegalHold if !(own && able.object_lock) => {
-            Err(Code::NoSuchObjectLockConfiguration.into())
+            Err(S3Error::with(
+                Code::InvalidRequest,
+                "Bucket is missing Object Lock Configuration",
+            ))
         }
         _ => Ok(None),
     }
@@ -271,7 +274,9 @@ fn request<'a>(
     }
     let mut request = EngineRequest::new(place.engine, method, place.engine_bucket())
         .query(subresource.query, "");
-    request.may_be_locked = [RETENTION.query, LEGAL_HOLD.query].contains(&subresource.query);
+    if [RETENTION.query, LEGAL_HOLD.query].contains(&subresource.query) {
+        request.denial = Denial::Locked;
+    }
     match &call.request.key {
         None => Ok(request),
         Some(key) => call.pass_version(place, request.key(place.key(key)?)),

@@ -4,19 +4,15 @@ use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use super::STALLED_AFTER;
+use super::{Denial, STALLED_AFTER};
 use crate::error::{Code, EngineVersion, S3Error};
 use crate::xml;
 
 const MAX_ERROR_DOCUMENT: usize = 64 * 1024;
 
-pub async fn refusal(
-    response: Response<Incoming>,
-    head_only: bool,
-    may_be_locked: bool,
-) -> S3Error {
+pub async fn refusal(response: Response<Incoming>, head_only: bool, denial: Denial) -> S3Error {
     let version = version(response.headers());
-    let mut error = read(response, head_only, may_be_locked).await;
+    let mut error = read(response, head_only, denial).await;
     error.version = version;
     error
 }
@@ -31,7 +27,7 @@ fn version(headers: &HeaderMap) -> Option<EngineVersion> {
     })
 }
 
-async fn read(response: Response<Incoming>, head_only: bool, may_be_locked: bool) -> S3Error {
+async fn read(response: Response<Incoming>, head_only: bool, denial: Denial) -> S3Error {
     let status = response.status();
     let headers = response.headers().clone();
     if status == StatusCode::NOT_MODIFIED {
@@ -50,23 +46,29 @@ async fn read(response: Response<Incoming>, head_only: bool, may_be_locked: bool
         }
         return error;
     }
-    if head_only {
-        return translate("", status);
-    }
-    let body = Limited::new(response.into_body(), MAX_ERROR_DOCUMENT).collect();
-    let code = match tokio::time::timeout(STALLED_AFTER, body).await {
-        Ok(Ok(body)) => xml::parse(&body.to_bytes())
-            .ok()
-            .and_then(|e| e.value("Code").map(str::to_owned)),
-        _ => None,
+    let code = match head_only {
+        // Of a HEAD, whose answer has no body to say more.
+        true if status == StatusCode::FORBIDDEN => Some("AccessDenied".to_owned()),
+        true => None,
+        false => code(response).await,
     };
-    if may_be_locked && code.as_deref() == Some("AccessDenied") {
-        return S3Error::with(
-            Code::AccessDenied,
-            "Access Denied because object protected by object lock.",
-        );
+    let denied = |message| S3Error::with(Code::AccessDenied, message);
+    match (code.as_deref(), denial) {
+        (Some("AccessDenied"), Denial::Locked) => {
+            denied("Access Denied because object protected by object lock.")
+        }
+        (Some("AccessDenied"), Denial::CustomerKey) => {
+            denied("The object was encrypted with another customer's key.")
+        }
+        (code, _) => translate(code.unwrap_or(""), status),
     }
-    translate(code.as_deref().unwrap_or(""), status)
+}
+
+async fn code(response: Response<Incoming>) -> Option<String> {
+    let body = Limited::new(response.into_body(), MAX_ERROR_DOCUMENT).collect();
+    let body = tokio::time::timeout(STALLED_AFTER, body).await.ok()?.ok()?;
+    let document = xml::parse(&body.to_bytes()).ok()?;
+    document.value("Code").map(str::to_owned)
 }
 
 /// What an engine says about the customer's request is passed on by its code; what it says about ours is our failure.
@@ -83,6 +85,7 @@ pub fn translate(code: &str, status: StatusCode) -> S3Error {
         InvalidDigest,
         InvalidEncryptionAlgorithmError,
         InvalidPart,
+        InvalidPartNumber,
         InvalidPartOrder,
         InvalidRange,
         InvalidRequest,
@@ -140,6 +143,7 @@ mod tests {
         for (code, status, expected) in [
             ("NoSuchKey", 404, Code::NoSuchKey),
             ("PreconditionFailed", 412, Code::PreconditionFailed),
+            ("InvalidPartNumber", 400, Code::InvalidPartNumber),
             ("", 404, Code::NoSuchKey),
             ("SignatureDoesNotMatch", 403, Code::InternalError),
             ("InvalidAccessKeyId", 403, Code::InternalError),

@@ -165,7 +165,8 @@ async fn what_an_engine_cannot_do_does_not_reach_it() {
         ),
         ("/abkt?policy", "NoSuchBucketPolicy"),
         ("/abkt?website", "NoSuchWebsiteConfiguration"),
-        ("/abkt/k?retention", "NoSuchObjectLockConfiguration"),
+        ("/abkt/k?retention", "InvalidRequest"),
+        ("/abkt/k?legal-hold", "InvalidRequest"),
     ] {
         assert_eq!(world.a.get(target).await.code(), code, "{target}");
     }
@@ -416,6 +417,50 @@ async fn a_lock_denies_in_the_customers_terms() {
     // Of a read it would be our own credentials.
     world.engine.answer_next(StatusCode::FORBIDDEN, denied);
     assert_eq!(world.a.get("/abkt/k").await.code(), "InternalError");
+}
+
+#[tokio::test]
+async fn a_wrong_key_of_the_customers_is_not_our_failure() {
+    let world = able().await;
+    let answer_to = async |method, with_key: bool| {
+        let denied = "<Error><Code>AccessDenied</Code></Error>";
+        let body = if method == "HEAD" { "" } else { denied };
+        world.engine.answer_next(StatusCode::FORBIDDEN, body);
+        let mut call = world.a.call(method, "/abkt/k");
+        if with_key {
+            call = call.header("x-amz-server-side-encryption-customer-algorithm", "AES256");
+        }
+        call.send().await.status
+    };
+    for method in ["GET", "HEAD"] {
+        assert_eq!(answer_to(method, true).await, 403, "{method}");
+        assert_eq!(answer_to(method, false).await, 500, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn an_engine_that_locks_is_given_the_checksum() {
+    let checksums = async |checksums: bool, object_lock: bool| {
+        let world = World::with(|snapshot| {
+            let able = &mut snapshot.settings.engines[0].capabilities;
+            (able.checksums, able.object_lock) = (checksums, object_lock);
+        })
+        .await;
+        let answer = world
+            .a
+            .call("PUT", "/abkt/k")
+            .header("x-amz-sdk-checksum-algorithm", "CRC32")
+            .header("x-amz-checksum-crc32", "jNwWgw==")
+            .body(b"x")
+            .send()
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let seen = world.engine.take_seen().remove(0).headers;
+        ["x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"].map(|name| seen.contains_key(name))
+    };
+    assert_eq!(checksums(false, false).await, [false, false]);
+    assert_eq!(checksums(true, false).await, [true, true]);
+    assert_eq!(checksums(false, true).await, [true, true]);
 }
 
 #[tokio::test]
