@@ -2,11 +2,13 @@
 //! counts. Everything here is decided from the request, the pushed documents and the time.
 
 mod form;
+mod header;
+mod query;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sigv4::{ALGORITHM, Authorization, CanonicalRequest, ChunkSigner, Credential, ParseError};
+use sigv4::{CanonicalRequest, ChunkSigner, Credential};
 use wire::{AccessKey, AccessKeyStatus};
 
 use crate::error::{Code, S3Error};
@@ -19,9 +21,6 @@ pub use self::form::{authenticate_form, refuse_other_mechanisms};
 /// How far a client's clock may be off.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html#RESTAuthenticationTimeStamp>
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(15);
-
-/// Seven days, the longest life of a presigned URL.
-const MAX_EXPIRES: i64 = 604_800;
 
 /// What the client signed of the body.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
@@ -184,7 +183,7 @@ fn unknown_key(claim: &Claim<'_>) -> S3Error {
 
 fn claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
     let in_header = request.header("authorization")?;
-    let in_query = signed_in_query(request);
+    let in_query = query::is_signed(request);
     if request.query.has("AWSAccessKeyId") || request.query.has("Signature") {
         return Err(unsupported());
     }
@@ -193,16 +192,10 @@ fn claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
             Code::InvalidArgument,
             "Only one auth mechanism allowed; only the X-Amz-Algorithm query parameter or the Authorization header should be specified.",
         )),
-        (Some(value), false) => header_claim(request, value),
-        (None, true) => query_claim(request),
+        (Some(value), false) => header::claim(request, value),
+        (None, true) => query::claim(request),
         (None, false) => Err(Code::AccessDenied.into()),
     }
-}
-
-fn signed_in_query(request: &S3Request) -> bool {
-    ["X-Amz-Algorithm", "X-Amz-Credential", "X-Amz-Signature"]
-        .iter()
-        .any(|name| request.query.has(name))
 }
 
 fn unsupported() -> S3Error {
@@ -210,96 +203,6 @@ fn unsupported() -> S3Error {
         Code::InvalidRequest,
         "The authorization mechanism that you have provided is not supported. Please use AWS4-HMAC-SHA256 (signature_version = s3v4 in the AWS CLI and boto3).",
     )
-}
-
-fn header_claim<'a>(request: &'a S3Request, value: &str) -> Result<Claim<'a>, S3Error> {
-    let authorization = Authorization::parse(value).map_err(|error| match error {
-        ParseError::UnsupportedAlgorithm => unsupported(),
-        other => S3Error::with(
-            Code::AuthorizationHeaderMalformed,
-            format!("The authorization header is malformed; {other}."),
-        ),
-    })?;
-    let timestamp = request.header("x-amz-date")?.ok_or_else(|| {
-        S3Error::with(
-            Code::AccessDenied,
-            "AWS authentication requires a valid x-amz-date header.",
-        )
-    })?;
-    let payload = request.header("x-amz-content-sha256")?.ok_or_else(|| {
-        S3Error::with(
-            Code::InvalidRequest,
-            "Missing required header for this request: x-amz-content-sha256",
-        )
-    })?;
-    Ok(Claim {
-        credential: authorization.credential,
-        signed_headers: authorization.signed_headers,
-        signature: authorization.signature,
-        timestamp,
-        payload,
-        expires: None,
-        malformed: Code::AuthorizationHeaderMalformed,
-    })
-}
-
-fn query_claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
-    let malformed =
-        |message: String| S3Error::with(Code::AuthorizationQueryParametersError, message);
-    let required = |name: &'static str| {
-        request
-            .query
-            .single(name)?
-            .filter(|value| !value.is_empty())
-            .ok_or_else(|| {
-                malformed(format!(
-                    "Query-string authentication requires the parameter {name}, once."
-                ))
-            })
-    };
-    if required("X-Amz-Algorithm")? != ALGORITHM {
-        return Err(malformed(format!(
-            "X-Amz-Algorithm only supports \"{ALGORITHM}\"."
-        )));
-    }
-    let credential = Credential::parse(required("X-Amz-Credential")?).map_err(|error| {
-        malformed(format!(
-            "Error parsing the X-Amz-Credential parameter; {error}."
-        ))
-    })?;
-    let expires = match required("X-Amz-Expires")?.parse::<i64>() {
-        Ok(seconds @ 1..=MAX_EXPIRES) => TimeDelta::seconds(seconds),
-        _ => {
-            return Err(malformed(format!(
-                "X-Amz-Expires must be a number of seconds from 1 to {MAX_EXPIRES}."
-            )));
-        }
-    };
-    let payload = match request.query.single("X-Amz-Content-Sha256")? {
-        Some(hash) => hash,
-        None => request
-            .header("x-amz-content-sha256")?
-            .unwrap_or("UNSIGNED-PAYLOAD"),
-    };
-    Ok(Claim {
-        credential,
-        signed_headers: sigv4::parse_signed_headers(required("X-Amz-SignedHeaders")?).map_err(
-            |error| {
-                malformed(format!(
-                    "Error parsing the X-Amz-SignedHeaders parameter; {error}."
-                ))
-            },
-        )?,
-        signature: sigv4::parse_signature(required("X-Amz-Signature")?).map_err(|error| {
-            malformed(format!(
-                "Error parsing the X-Amz-Signature parameter; {error}."
-            ))
-        })?,
-        timestamp: required("X-Amz-Date")?,
-        payload,
-        expires: Some(expires),
-        malformed: Code::AuthorizationQueryParametersError,
-    })
 }
 
 fn malformed(claim: &Claim<'_>, message: String) -> S3Error {

@@ -1,6 +1,8 @@
 //! Who signed a form's policy. What the policy allows is `form::Policy`'s to say.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html>
 
+use sigv4::ALGORITHM;
+
 use super::*;
 use crate::form::Fields;
 
@@ -14,7 +16,7 @@ const FIELDS: [&str; 4] = [
 
 /// One way of authenticating a request: a form brings its own.
 pub fn refuse_other_mechanisms(request: &S3Request) -> Result<(), S3Error> {
-    match request.headers.contains_key("authorization") || signed_in_query(request) {
+    match request.headers.contains_key("authorization") || query::is_signed(request) {
         true => Err(S3Error::with(
             Code::InvalidArgument,
             "Only one auth mechanism allowed; the fields of the form are the one.",
@@ -84,7 +86,7 @@ fn claim(fields: &Fields) -> Result<Claim<'_>, S3Error> {
         timestamp,
         payload: "UNSIGNED-PAYLOAD",
         // As long as a presigned URL: nodes know the keys of no earlier day. The policy may end sooner.
-        expires: Some(TimeDelta::seconds(MAX_EXPIRES)),
+        expires: Some(TimeDelta::seconds(query::MAX_EXPIRES)),
         malformed: Code::InvalidArgument,
     })
 }
