@@ -1,14 +1,15 @@
 //! Browsers' uploads: what a policy allows is stored, and nothing else.
 
+mod rights;
+mod signatures;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use wire::{AccessKeyStatus, Permission, TenantStatus, ToNode};
 
 use crate::client::parse;
 use crate::upload::{said, upload};
-use crate::world::{KEY_B, SECRET_B, World, tenant};
+use crate::world::World;
 
 #[tokio::test]
 async fn what_the_policy_allows_is_stored() {
@@ -107,189 +108,6 @@ async fn answers_are_as_the_form_asks() {
 }
 
 #[tokio::test]
-async fn a_form_that_nobody_signed_so_is_refused() {
-    let world = World::with(|snapshot| {
-        let mut expired = snapshot.tenants[1].access_keys[0].clone();
-        expired.access_key_id = "VLTEXPIREDEXPIRED001".into();
-        expired.expires_at = Some(crate::world::now());
-        let mut revoked = expired.clone();
-        revoked.access_key_id = "VLTREVOKEDREVOKED001".into();
-        revoked.expires_at = None;
-        revoked.status = AccessKeyStatus::Revoked;
-        snapshot.tenants[0].access_keys.extend([expired, revoked]);
-    })
-    .await;
-    let good = upload(&world.a, "k");
-    let other_policy = upload(&world.a, "k").condition("{\"x\": \"\"}").policy();
-    for (changes, expected) in [
-        (&[("policy", None)][..], (403, "AccessDenied")),
-        (
-            &[("policy", Some(&*other_policy))],
-            (403, "SignatureDoesNotMatch"),
-        ),
-        (&[("policy", Some("%%%"))], (403, "SignatureDoesNotMatch")),
-        (&[("x-amz-signature", None)], (400, "InvalidArgument")),
-        (&[("x-amz-signature", Some("x"))], (400, "InvalidArgument")),
-        (
-            &[("x-amz-signature", Some(&*"0".repeat(64)))],
-            (403, "SignatureDoesNotMatch"),
-        ),
-        (&[("x-amz-algorithm", None)], (400, "InvalidArgument")),
-        (
-            &[("x-amz-algorithm", Some("AWS4-ECDSA-P256-SHA256"))],
-            (400, "InvalidArgument"),
-        ),
-        (
-            &[("x-amz-credential", Some("x/y"))],
-            (400, "InvalidArgument"),
-        ),
-        (&[("x-amz-date", Some("today"))], (400, "InvalidArgument")),
-        (
-            &[("x-amz-date", Some("20260303T050607Z"))],
-            (400, "InvalidArgument"),
-        ),
-        (
-            &[
-                ("x-amz-algorithm", None),
-                ("x-amz-credential", None),
-                ("x-amz-date", None),
-                ("x-amz-signature", None),
-            ],
-            (403, "AccessDenied"),
-        ),
-        (
-            &[("AWSAccessKeyId", Some(world.a.access_key_id))],
-            (400, "InvalidRequest"),
-        ),
-        (&[("signature", Some("x"))], (400, "InvalidRequest")),
-    ] {
-        let answer = good.send_changed(changes).await;
-        assert_eq!(said(&answer), expected, "{changes:?} {}", answer.body);
-        world.assert_engine_saw_nothing("unsigned");
-    }
-    for (id, secret, expected) in [
-        ("VLTNOBODYNOBODY00001", "x", "InvalidAccessKeyId"),
-        ("VLTEXPIREDEXPIRED001", SECRET_B, "InvalidAccessKeyId"),
-        ("VLTREVOKEDREVOKED001", SECRET_B, "InvalidAccessKeyId"),
-        (world.a.access_key_id, "guessed", "SignatureDoesNotMatch"),
-    ] {
-        let client = world.node.client(id, secret);
-        assert_eq!(said(&upload(&client, "k").send().await), (403, expected));
-    }
-    world.assert_engine_saw_nothing("strangers");
-    assert_eq!(said(&good.send().await), (204, ""));
-}
-
-#[tokio::test]
-async fn scopes_and_times_of_a_signature_hold() {
-    let world = World::start().await;
-    let credential = |scope: &str| format!("{}/{scope}", world.a.access_key_id);
-    for (scope, timestamp, expected) in [
-        (
-            "20260304/us-east-1/s3/aws4_request",
-            "20260304T000000Z",
-            (204, ""),
-        ),
-        (
-            "20260304/eu-west-1/s3/aws4_request",
-            "20260304T000000Z",
-            (400, "InvalidArgument"),
-        ),
-        (
-            "20260304/us-east-1/sts/aws4_request",
-            "20260304T000000Z",
-            (400, "InvalidArgument"),
-        ),
-        (
-            "20260304/us-east-1/s3/aws5_request",
-            "20260304T000000Z",
-            (400, "InvalidArgument"),
-        ),
-        (
-            "20260304/us-east-1/s3/aws4_request",
-            "20260304T060607Z",
-            (403, "AccessDenied"),
-        ),
-        (
-            "20260225/us-east-1/s3/aws4_request",
-            "20260225T000000Z",
-            (403, "AccessDenied"),
-        ),
-        (
-            "20260226/us-east-1/s3/aws4_request",
-            "20260226T000000Z",
-            (204, ""),
-        ),
-    ] {
-        // Signed with the day's own key.
-        let mut client = world.a.clone();
-        client.now = format!(
-            "{}-{}-{}T00:00:00Z",
-            &scope[..4],
-            &scope[4..6],
-            &scope[6..8]
-        )
-        .parse()
-        .unwrap();
-        let mut form = upload(&client, "k");
-        form.credential = credential(scope);
-        form.date = timestamp.into();
-        let answer = form.send().await;
-        assert_eq!(
-            said(&answer),
-            expected,
-            "{scope} {timestamp} {}",
-            answer.body
-        );
-        assert_eq!(
-            world.engine.take_seen().len(),
-            usize::from(expected.0 == 204)
-        );
-    }
-    let mut form = upload(&world.a, "k");
-    for (expiration, status) in [
-        ("2026-03-04T05:06:07Z", 403),
-        ("2026-03-04T05:06:08Z", 204),
-        ("2025-01-01T00:00:00Z", 403),
-    ] {
-        form.expiration = expiration;
-        let answer = form.send().await;
-        assert_eq!(answer.status, status, "{expiration}");
-        if status == 403 {
-            assert_eq!(
-                answer.element("Message"),
-                "Invalid according to Policy: Policy expired."
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn there_is_one_way_of_authenticating() {
-    let world = World::start().await;
-    for (target, headers) in [
-        ("/abkt", "authorization: AWS4-HMAC-SHA256 x\r\n"),
-        ("/abkt?X-Amz-Algorithm=AWS4-HMAC-SHA256", ""),
-        ("/abkt?X-Amz-Signature=x", ""),
-    ] {
-        let mut form = upload(&world.a, "k");
-        form.target = target;
-        form.headers = headers.into();
-        assert_eq!(said(&form.send().await), (400, "InvalidArgument"));
-    }
-    let plain = world
-        .a
-        .call("POST", "/abkt")
-        .header("content-type", "application/x-www-form-urlencoded")
-        .send()
-        .await;
-    assert_eq!(said(&plain), (412, "PreconditionFailed"));
-    assert!(plain.element("Condition").contains("multipart/form-data"));
-    world.assert_engine_saw_nothing("two ways");
-    assert_eq!(upload(&world.a, "k").send().await.status, 204);
-}
-
-#[tokio::test]
 async fn what_the_policy_does_not_allow_is_refused() {
     let world = World::start().await;
     for (form, message) in [
@@ -357,80 +175,6 @@ async fn lengths_are_those_of_the_file_alone() {
     let answer = parse(&world.a.raw(&[head.as_bytes(), &huge.body()].concat()).await);
     assert_eq!(said(&answer), (400, "EntityTooLarge"));
     world.assert_engine_saw_nothing("5 GiB and a little");
-}
-
-#[tokio::test]
-async fn a_form_may_what_its_key_may() {
-    let world = World::with(|snapshot| {
-        let scope = &mut snapshot.tenants[0].access_keys[0].scope;
-        scope.prefixes = vec!["in/".into()];
-        scope.buckets = vec!["abkt".into()];
-        scope.permission = Permission::Write;
-        snapshot.tenants[1].access_keys[0].scope.permission = Permission::Read;
-    })
-    .await;
-    for (key, status) in [("in/k", 204), ("out/k", 403), ("in", 403)] {
-        assert_eq!(upload(&world.a, key).send().await.status, status, "{key}");
-        assert_eq!(world.engine.take_seen().len(), usize::from(status == 204));
-    }
-    let elsewhere = |client| {
-        let mut form = upload(client, "in/k").condition("[\"starts-with\", \"$bucket\", \"\"]");
-        form.conditions.remove(0);
-        form
-    };
-    let mut other = elsewhere(&world.a);
-    other.target = "/shared-name";
-    assert_eq!(said(&other.send().await), (403, "AccessDenied"));
-    let mut reader = elsewhere(&world.b);
-    reader.target = "/bvic";
-    assert_eq!(said(&reader.send().await), (403, "AccessDenied"));
-    world.assert_engine_saw_nothing("scopes");
-}
-
-#[tokio::test]
-async fn a_foreign_bucket_is_one_that_nobody_has() {
-    for world in [World::start().await, World::pooled().await] {
-        let mut answers = Vec::new();
-        for target in ["/bvic", "/none"] {
-            let mut form = upload(&world.a, "k").condition("[\"starts-with\", \"$bucket\", \"\"]");
-            form.conditions.remove(0);
-            form.target = target;
-            let answer = form.send().await;
-            assert_eq!(said(&answer), (404, "NoSuchBucket"));
-            answers.push(answer.body_without_id().replace(&target[1..], "B"));
-        }
-        assert_eq!(answers[0], answers[1]);
-        world.assert_engine_saw_nothing("foreign buckets");
-        let own = world.node.client(KEY_B, SECRET_B);
-        let mut form = upload(&own, "k");
-        form.conditions[0] = r#"{"bucket": "bvic"}"#.into();
-        form.target = "/bvic";
-        assert_eq!(form.send().await.status, 204);
-    }
-}
-
-#[tokio::test]
-async fn an_account_that_may_not_write_may_not_by_form() {
-    for (status, expected) in [
-        (TenantStatus::Active, 204),
-        (TenantStatus::ReadOnly, 403),
-        (TenantStatus::Suspended, 403),
-    ] {
-        let world = World::with(|snapshot| snapshot.tenants[0].status = status).await;
-        let answer = upload(&world.a, "k").send().await;
-        assert_eq!(answer.status, expected);
-        if expected == 403 {
-            assert_eq!(answer.code(), "AccountProblem");
-            world.assert_engine_saw_nothing("accounts");
-        }
-    }
-    let world = World::with(|snapshot| {
-        snapshot.tenants[0].limits.requests_per_second = 1;
-        snapshot.tenants[0].limits.burst = 1;
-    })
-    .await;
-    assert_eq!(upload(&world.a, "k").send().await.status, 204);
-    assert_eq!(said(&upload(&world.a, "k").send().await), (503, "SlowDown"));
 }
 
 #[tokio::test]
@@ -571,30 +315,4 @@ async fn keys_are_what_they_are_elsewhere() {
             "{key}"
         );
     }
-}
-
-#[tokio::test]
-async fn what_was_admitted_before_a_revocation_is_not_stored_after_it() {
-    let world = World::start().await;
-    let form = upload(&world.a, "k").file(&vec![b'x'; 300_000]);
-    let body = form.body();
-    let mut stream = tokio::net::TcpStream::connect(world.a.address)
-        .await
-        .unwrap();
-    let head = form.head(body.len());
-    stream.write_all(head.as_bytes()).await.unwrap();
-    stream.write_all(&body[..200_000]).await.unwrap();
-    world.engine.begun(1).await;
-    let mut revoked = tenant('a', 30, false);
-    revoked.access_keys[0].status = AccessKeyStatus::Revoked;
-    world.control.push(&ToNode::Tenant(revoked));
-    world.control.acked(30).await;
-    stream.write_all(&body[200_000..]).await.unwrap();
-    let mut out = Vec::new();
-    stream.read_to_end(&mut out).await.unwrap();
-    assert_eq!(said(&parse(&out)), (403, "InvalidAccessKeyId"));
-    assert!(world.engine.objects().is_empty());
-    world.control.push(&ToNode::Tenant(tenant('a', 31, false)));
-    world.control.acked(31).await;
-    assert_eq!(form.send().await.status, 204);
 }
