@@ -298,6 +298,43 @@ async fn a_setting_is_refused_where_there_is_nothing_to_set() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_read_only_may_take_access_away() {
+    let plane = Plane::start().await;
+    let tenant = plane.tenant("one@example.com").await;
+    let node = plane.node().await;
+    assert_eq!(create(&plane, &node, &tenant, "photos").await, ok(200));
+    let set_cors = async |rules| {
+        let setting = json!({ "cors": rules });
+        set(&plane, &node, &tenant, "photos", setting).await
+    };
+    let state = async |status: &str| {
+        let sql = format!("UPDATE tenants SET status = '{status}'");
+        plane.database.execute(&sql).await;
+    };
+    for (status, answer) in [
+        ("suspended", refused(403, "AccessDenied")),
+        ("read_only", ok(200)),
+    ] {
+        state("active").await;
+        assert_eq!(publish(&plane, &node, &tenant, "photos").await, ok(200));
+        assert_eq!(set_cors(cors()).await, ok(200));
+        state(status).await;
+        assert_eq!(set_cors(json!([])).await, answer, "{status}");
+        assert_eq!(
+            hide(&plane, &node, &tenant, "photos").await,
+            answer,
+            "{status}"
+        );
+    }
+    let left = bucket(&plane, &tenant, "photos").await.unwrap();
+    assert!(!left.public_read && left.cors.is_empty());
+    let refusal = refused(403, "AccessDenied");
+    assert_eq!(set_cors(cors()).await, refusal);
+    assert_eq!(publish(&plane, &node, &tenant, "photos").await, refusal);
+    plane.stop().await;
+}
+
+#[tokio::test]
 async fn cors_rules_that_s3_does_not_take_change_nothing() {
     let plane = Plane::start().await;
     let tenant = plane.tenant("one@example.com").await;

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::gate::may_take_away;
 use crate::operation::{Effect, Operation, SUBRESOURCES};
 
 /// What a customer should know beyond "it works as S3's does".
@@ -99,9 +100,11 @@ pub fn table() -> String {
     let mut out =
         String::from("| operation | a read-only account may | remarks |\n| --- | --- | --- |\n");
     for operation in Operation::ALL {
-        let may = match operation.effect() {
-            Effect::List | Effect::Read | Effect::Delete => "yes",
-            Effect::Write | Effect::Configure => "no",
+        let may = match (operation, operation.effect()) {
+            (Operation::PutBucketAcl, _) => "`private` alone",
+            (_, Effect::List | Effect::Read | Effect::Delete) => "yes",
+            _ if may_take_away(*operation) => "yes",
+            (_, Effect::Write | Effect::Configure) => "no",
         };
         let _ = writeln!(
             out,

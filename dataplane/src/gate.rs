@@ -122,16 +122,37 @@ fn check_tenant(tenant: &Tenant, operation: Operation) -> Result<(), S3Error> {
     match (tenant.document.status, operation.effect()) {
         (TenantStatus::Active, _) => Ok(()),
         (TenantStatus::ReadOnly, Effect::List | Effect::Read | Effect::Delete) => Ok(()),
-        (TenantStatus::ReadOnly, _) => Err(S3Error::with(
-            Code::AccountProblem,
-            "This account is read-only for now: listing, reading and deleting work, writing does not.",
-        )),
+        (TenantStatus::ReadOnly, _) if may_take_away(operation) => Ok(()),
+        (TenantStatus::ReadOnly, _) => Err(read_only()),
         (TenantStatus::Suspended, _) => Err(S3Error::with(
             Code::AccountProblem,
             "This account is suspended.",
         )),
         (TenantStatus::Deleted | TenantStatus::Unknown, _) => Err(Code::AccountProblem.into()),
     }
+}
+
+/// Whoever may add nothing may still take away what others may do. Whether PutBucketAcl does, its document says.
+pub fn may_take_away(operation: Operation) -> bool {
+    matches!(
+        operation,
+        Operation::PutBucketAcl | Operation::DeleteBucketCors
+    )
+}
+
+/// Refuses an account that is read-only to give others what they did not have.
+pub fn may_give(tenant: &Tenant) -> Result<(), S3Error> {
+    match tenant.document.status {
+        TenantStatus::Active => Ok(()),
+        _ => Err(read_only()),
+    }
+}
+
+fn read_only() -> S3Error {
+    S3Error::with(
+        Code::AccountProblem,
+        "This account is read-only for now: listing, reading and deleting work, writing does not.",
+    )
 }
 
 fn check_owner_header(request: &S3Request, tenant: &Tenant) -> Result<(), S3Error> {

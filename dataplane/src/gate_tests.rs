@@ -197,5 +197,10 @@ fn status_decides_by_effect() {
             write,
             "{status:?}"
         );
+        for takes_away in [Operation::PutBucketAcl, Operation::DeleteBucketCors] {
+            let passed = check_tenant(&tenant, takes_away).is_ok();
+            assert_eq!(passed, delete, "{status:?} {takes_away:?}");
+        }
+        assert_eq!(may_give(&tenant).is_ok(), write, "{status:?}");
     }
 }

@@ -29,7 +29,13 @@ async fn apply(change: &Change, setting: &BucketSetting) -> Result<Revision, Err
             Error::NotFound(_) => no_such_bucket(),
             other => other,
         })?;
-    if tenant.status != TenantStatus::Active {
+    let may = match tenant.status {
+        TenantStatus::Active => true,
+        // Whoever may add nothing may still take away what others may do.
+        TenantStatus::ReadOnly => takes_away(setting),
+        _ => false,
+    };
+    if !may {
         let message = "This account may not change buckets at the moment.";
         return Err(Error::s3(StatusCode::FORBIDDEN, "AccessDenied", message));
     }
@@ -55,4 +61,11 @@ async fn apply(change: &Change, setting: &BucketSetting) -> Result<Revision, Err
     let revision = db::revision::next_for_tenant(&mut tx, id).await?;
     tx.commit().await?;
     Ok(revision)
+}
+
+fn takes_away(setting: &BucketSetting) -> bool {
+    match setting {
+        BucketSetting::PublicRead(public) => !public,
+        BucketSetting::Cors(rules) => rules.is_empty(),
+    }
 }

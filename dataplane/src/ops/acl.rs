@@ -7,6 +7,7 @@ use wire::BucketSetting;
 
 use super::{Answer, Call, empty, xml};
 use crate::error::{Code, S3Error};
+use crate::gate;
 use crate::xml::{Element, XmlWriter, parse};
 
 const MAX_DOCUMENT: u64 = 64 * 1024;
@@ -34,6 +35,9 @@ pub async fn set_of_bucket(mut call: Call) -> Answer {
     let bucket = call.place()?.bucket;
     let public = bucket.public_read;
     let wanted = wanted(&mut call).await?;
+    if wanted {
+        gate::may_give(&call.identity.tenant)?;
+    }
     if wanted != public {
         call.set(BucketSetting::PublicRead(wanted)).await?;
     }

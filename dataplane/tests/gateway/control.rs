@@ -35,7 +35,7 @@ impl Control {
         let app = Router::new()
             .route(JOIN_PATH, post(join))
             .route(STREAM_PATH, get(stream))
-            .route(BUCKETS_PATH, post(refuse).delete(refuse))
+            .route(BUCKETS_PATH, post(refuse).patch(refuse).delete(refuse))
             .with_state(control.clone());
         let serving = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         (control, url, serving)

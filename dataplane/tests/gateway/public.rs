@@ -103,6 +103,28 @@ async fn a_public_bucket_is_public_no_longer_when_its_owner_says_so() {
 }
 
 #[tokio::test]
+async fn an_account_that_is_read_only_may_take_access_away_and_not_give_it() {
+    // The fake control plane refuses what it is asked, with the bucket's name for a code.
+    const ASKED: &str = "OperationAborted";
+    let world = World::with(|snapshot| {
+        snapshot.tenants[0].status = TenantStatus::ReadOnly;
+        let bucket = &mut snapshot.tenants[0].buckets[1];
+        (bucket.name, bucket.public_read) = (ASKED.into(), true);
+    })
+    .await;
+    let set = async |bucket: &str, acl| {
+        let target = format!("/{bucket}?acl");
+        let call = world.a.call("PUT", &target).header("x-amz-acl", acl);
+        call.send().await.code().to_owned()
+    };
+    assert_eq!(set("shared-name", "public-read").await, "AccountProblem");
+    assert_eq!(set(ASKED, "public-read").await, "AccountProblem");
+    assert_eq!(set(ASKED, "private").await, ASKED);
+    assert_eq!(set("shared-name", "private").await, "", "it is so already");
+    world.assert_engine_saw_nothing("an ACL");
+}
+
+#[tokio::test]
 async fn two_public_buckets_of_one_name_are_neither() {
     let world = World::with(|snapshot| {
         for tenant in &mut snapshot.tenants {
