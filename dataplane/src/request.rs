@@ -32,6 +32,8 @@ pub struct S3Request {
     pub query: Query,
     pub headers: HeaderMap,
     pub host: String,
+    /// Whether it came over TLS.
+    pub secure: bool,
     pub peer: IpAddr,
 }
 
@@ -83,6 +85,7 @@ impl S3Request {
             query: Query::parse(query)?,
             headers: head.headers,
             host,
+            secure: false,
             peer,
             raw_path,
             path,
@@ -111,6 +114,12 @@ impl S3Request {
             headers,
             ..self
         })
+    }
+
+    /// The address of this path where the client sees this node.
+    pub fn address(&self, encoded_path: &str) -> String {
+        let scheme = if self.secure { "https" } else { "http" };
+        format!("{scheme}://{}{encoded_path}", self.host)
     }
 
     /// The value of a header that may come once at most, as text.

@@ -89,6 +89,14 @@ pub async fn serve(
     }
 }
 
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy)]
+struct Client {
+    address: SocketAddr,
+    /// Over TLS.
+    secure: bool,
+}
+
 /// The node, and the thread's own way to the engines.
 type Way = (Arc<Node>, Arc<Upstream>);
 
@@ -100,17 +108,25 @@ async fn connection(
     watcher: Watcher,
 ) {
     let Some(tls) = tls else {
-        return exchange(stream, peer, way, watcher).await;
+        let client = Client {
+            address: peer,
+            secure: false,
+        };
+        return exchange(stream, client, way, watcher).await;
+    };
+    let client = Client {
+        address: peer,
+        secure: true,
     };
     match tokio::time::timeout(way.0.patience.head, tls.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(stream, peer, way, watcher).await,
+        Ok(Ok(stream)) => exchange(stream, client, way, watcher).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
 /// Every request of one connection.
-async fn exchange<S>(stream: S, peer: SocketAddr, way: Way, watcher: Watcher)
+async fn exchange<S>(stream: S, client: Client, way: Way, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -134,7 +150,7 @@ where
         let activity = activity.clone();
         move |request| {
             let (way, active) = (way.clone(), activity.begin());
-            async move { Ok::<_, Infallible>(answer(way, peer, request, active).await) }
+            async move { Ok::<_, Infallible>(answer(way, client, request, active).await) }
         }
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
@@ -151,7 +167,7 @@ where
 /// One request, whatever happens: an answer, and one line in the log.
 async fn answer(
     way: Way,
-    peer: SocketAddr,
+    client: Client,
     request: Request<Incoming>,
     active: Active,
 ) -> Response<AnswerBody> {
@@ -171,7 +187,7 @@ async fn answer(
     let mut cors = HeaderMap::new();
     let handled = AssertUnwindSafe(handle(
         way,
-        peer,
+        client,
         request,
         &mut account,
         &received,
@@ -209,14 +225,16 @@ async fn answer(
 
 async fn handle(
     (node, upstream): Way,
-    peer: SocketAddr,
+    client: Client,
     request: Request<Incoming>,
     account: &mut Account,
     received: &Arc<OnceLock<Arc<crate::payload::Outcome>>>,
     cors: &mut HeaderMap,
 ) -> Result<Response<Content>, S3Error> {
     let (head, body) = request.into_parts();
-    let request = S3Request::parse(account.request_id.clone(), head, peer.ip(), &node.domains)?;
+    let (id, peer) = (account.request_id.clone(), client.address.ip());
+    let mut request = S3Request::parse(id, head, peer, &node.domains)?;
+    request.secure = client.secure;
     if request.method == Method::OPTIONS {
         account.operation = Some(Operation::OptionsObject);
         return cors::preflight(&node.tenants, &request);

@@ -80,7 +80,7 @@ impl Reply {
 pub fn location(request: &S3Request, key: &str) -> String {
     let path = sigv4::uri_encode(request.path.trim_end_matches('/').as_bytes(), false);
     let key = sigv4::uri_encode(key.as_bytes(), true);
-    format!("http://{}{path}/{key}", request.host)
+    request.address(&format!("{path}/{key}"))
 }
 
 fn document(stored: &Stored<'_>) -> String {

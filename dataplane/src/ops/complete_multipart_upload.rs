@@ -61,7 +61,7 @@ pub async fn perform(mut call: Call) -> Answer {
 
     let mut out = XmlWriter::s3("CompleteMultipartUploadResult");
     let path = sigv4::uri_encode(call.request.path.as_bytes(), false);
-    out.text("Location", &format!("http://{}{path}", call.request.host));
+    out.text("Location", &call.request.address(&path));
     out.text("Bucket", call.bucket_name()?);
     out.text("Key", key);
     out.text("ETag", answer.value("ETag").unwrap_or(""));

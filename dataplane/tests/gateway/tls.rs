@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use crate::client::{Client, parse};
+use crate::client::{Answer, Client, parse};
 use crate::world::{KEY_A, RunningNode, SECRET_A, World};
 
 /// Writes a new certificate for `localhost`, and gives it.
@@ -24,10 +24,11 @@ fn write_certificate(dir: &Path) -> CertificateDer<'static> {
 }
 
 /// What a client that trusts `certificate` alone is answered.
-async fn list_buckets(
+async fn ask(
     client: &Client,
     certificate: &CertificateDer<'static>,
-) -> std::io::Result<u16> {
+    request: &[u8],
+) -> std::io::Result<Answer> {
     let mut roots = RootCertStore::empty();
     roots.add(certificate.clone()).unwrap();
     let config =
@@ -41,11 +42,47 @@ async fn list_buckets(
     let mut stream = TlsConnector::from(Arc::new(config))
         .connect(name, stream)
         .await?;
-    let (_, head) = client.call("GET", "/").head();
-    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(request).await?;
     let mut out = Vec::new();
     let _ = stream.read_to_end(&mut out).await;
-    Ok(parse(&out).status)
+    Ok(parse(&out))
+}
+
+async fn list_buckets(
+    client: &Client,
+    certificate: &CertificateDer<'static>,
+) -> std::io::Result<u16> {
+    let (_, head) = client.call("GET", "/").head();
+    let answer = ask(client, certificate, head.as_bytes()).await?;
+    Ok(answer.status)
+}
+
+#[tokio::test]
+async fn an_address_that_is_told_is_the_one_that_was_used() {
+    const DOCUMENT: &[u8] = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
+    let world = World::start().await;
+    let begun = world.a.call("POST", "/abkt/k?uploads").send().await;
+    let target = format!("/abkt/k?uploadId={}", begun.element("UploadId"));
+    let plain = world.a.call("POST", &target).body(DOCUMENT).send().await;
+    let expected = format!("http://{}/abkt/k", world.a.address);
+    assert_eq!(plain.element("Location"), expected, "{}", plain.body);
+
+    let dir = tempfile::tempdir().unwrap();
+    let certificate = write_certificate(dir.path());
+    let tls = dataplane::Tls {
+        certificate: dir.path().join("cert.pem"),
+        key: dir.path().join("key.pem"),
+    };
+    world.control.forget();
+    let node = RunningNode::start_with_tls(&world.control_url, dir.path(), tls).await;
+    world.control.acked(world.snapshot.revision).await;
+    let client = node.client(KEY_A, SECRET_A);
+    let (_, head) = client.call("POST", &target).body(DOCUMENT).head();
+    let request = [head.as_bytes(), DOCUMENT].concat();
+    let answer = ask(&client, &certificate, &request).await.unwrap();
+    let expected = format!("https://{}/abkt/k", client.address);
+    assert_eq!(answer.element("Location"), expected, "{}", answer.body);
+    node.stop().await.unwrap();
 }
 
 #[tokio::test]
