@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -10,7 +11,6 @@ use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use crate::metrics::Account;
-use crate::upstream::STALLED_AFTER;
 
 pub enum Content {
     Empty,
@@ -28,6 +28,8 @@ impl From<String> for Content {
 pub struct AnswerBody {
     content: Content,
     account: Account,
+    /// How long the engine may keep the client waiting.
+    stall: Duration,
     /// Runs while the engine keeps the client waiting.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -42,10 +44,11 @@ pub enum Broken {
 }
 
 impl AnswerBody {
-    pub fn new(content: Content, account: Account) -> Self {
+    pub fn new(content: Content, account: Account, stall: Duration) -> Self {
         AnswerBody {
             content,
             account,
+            stall,
             stalled: None,
         }
     }
@@ -68,9 +71,8 @@ impl Body for AnswerBody {
             Content::Engine(body) => loop {
                 match Pin::new(&mut *body).poll_frame(cx) {
                     Poll::Pending => {
-                        let stalled = this
-                            .stalled
-                            .get_or_insert_with(|| Box::pin(sleep(STALLED_AFTER)));
+                        let stall = this.stall;
+                        let stalled = this.stalled.get_or_insert_with(|| Box::pin(sleep(stall)));
                         ready!(stalled.as_mut().poll(cx));
                         tracing::warn!("an engine stood still in the middle of an answer");
                         break Some(Err(Broken::Stalled));

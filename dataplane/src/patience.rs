@@ -21,6 +21,8 @@ pub struct Patience {
     pub body: Duration,
     /// In which an engine begins its answer, once it has the whole request.
     pub answer: Duration,
+    /// How long a body, or an engine's answer, may stand still, in either plane's fault.
+    pub stall: Duration,
 }
 
 impl Default for Patience {
@@ -29,6 +31,7 @@ impl Default for Patience {
             head: Duration::from_secs(20),
             body: Duration::from_secs(20),
             answer: Duration::from_secs(120),
+            stall: Duration::from_secs(60),
         }
     }
 }

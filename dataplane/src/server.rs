@@ -176,6 +176,7 @@ async fn answer(
     let resource = request.uri().path().to_owned();
     // Whoever stands in front may have read another length: nothing after such a request is believed to be one.
     let close = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let stall = way.0.patience.stall;
     let mut account = Account::open(
         way.0.metrics.clone(),
         id.clone(),
@@ -220,7 +221,7 @@ async fn answer(
             .insert("x-amz-request-id", value.clone());
         response.headers_mut().insert("x-amz-id-2", value);
     }
-    response.map(|content| AnswerBody::new(content, account))
+    response.map(|content| AnswerBody::new(content, account, stall))
 }
 
 async fn handle(

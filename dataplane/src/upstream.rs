@@ -28,21 +28,19 @@ use self::refusal::{refusal, translate};
 use self::sign::sign;
 use crate::error::{Code, S3Error};
 use crate::headers::EngineHeaders;
+use crate::patience::Patience;
 use crate::payload::{Outcome, Payload};
 use crate::xml;
 
 /// Completing an upload makes some engines copy every part.
 const COMPLETE_WITHIN: Duration = Duration::from_secs(600);
-/// How long a streaming body may stand still, in either plane's fault.
-pub const STALLED_AFTER: Duration = Duration::from_secs(60);
 /// The largest document that is read from an engine: a list of 1,000 keys of 1,024 escaped bytes each, and room.
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// Kept connections to engines. They belong to the runtime on which they were asked for.
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, EngineBody>,
-    /// How long an engine may take to begin its answer, once it has the whole request.
-    answer_within: Duration,
+    patience: Patience,
 }
 
 /// How engines are connected to. Clones share what TLS remembers.
@@ -138,15 +136,12 @@ impl Default for Connector {
 }
 
 impl Upstream {
-    pub fn new(connector: Connector, answer_within: Duration) -> Self {
+    pub fn new(connector: Connector, patience: Patience) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_idle_timeout(Duration::from_secs(50))
             .pool_timer(TokioTimer::new())
             .build(connector.0);
-        Upstream {
-            client,
-            answer_within,
-        }
+        Upstream { client, patience }
     }
 
     /// Sends and awaits the head of a successful answer. 304 counts as an error, `NotModified`.
@@ -161,7 +156,7 @@ impl Upstream {
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refusal(response, head_only, denial).await)
+        Err(refusal(response, head_only, denial, self.patience.stall).await)
     }
 
     /// Sends and reads an XML document as the answer. An `<Error>` under a 200 is an error all the same: so engines
@@ -186,10 +181,12 @@ impl Upstream {
         now: DateTime<Utc>,
     ) -> Result<(HeaderMap, Bytes), S3Error> {
         let (head, body) = self.send(request, now).await?.into_parts();
-        let collected =
-            tokio::time::timeout(STALLED_AFTER, Limited::new(body, MAX_DOCUMENT).collect())
-                .await
-                .map_err(|_| unreadable(&"it broke off"))?;
+        let collected = tokio::time::timeout(
+            self.patience.stall,
+            Limited::new(body, MAX_DOCUMENT).collect(),
+        )
+        .await
+        .map_err(|_| unreadable(&"it broke off"))?;
         let bytes = collected.map_err(|error| unreadable(&*error))?.to_bytes();
         Ok((head.headers, bytes))
     }
@@ -207,7 +204,7 @@ impl Upstream {
         {
             COMPLETE_WITHIN
         } else {
-            self.answer_within
+            self.patience.answer
         };
         let outcome = match &request.body {
             EngineBody::Stream(payload) => Some(payload.outcome()),
@@ -238,7 +235,7 @@ impl Upstream {
                 .map_err(|_| "no answer in time"),
             Some(outcome) => tokio::select! {
                 answered = &mut sending => Ok(answered),
-                () = stalled(outcome, within) => Err("the body stood still"),
+                () = stalled(outcome, within, self.patience.stall) => Err("the body stood still"),
             },
         };
         match answered {
@@ -262,19 +259,15 @@ impl Upstream {
 }
 
 /// Returns when a body has not moved for too long, or was whole and the answer is overdue.
-async fn stalled(outcome: &Outcome, within: Duration) {
+async fn stalled(outcome: &Outcome, within: Duration, stall: Duration) {
     let born = Instant::now();
-    let mut tick = tokio::time::interval(Duration::from_secs(5));
+    let mut tick = tokio::time::interval(Duration::from_secs(5).min(stall));
     loop {
         tick.tick().await;
         let still = born
             .elapsed()
             .saturating_sub(Duration::from_millis(outcome.moved()));
-        let most = if outcome.is_whole() {
-            within
-        } else {
-            STALLED_AFTER
-        };
+        let most = if outcome.is_whole() { within } else { stall };
         if still > most {
             return;
         }

@@ -36,7 +36,7 @@ impl Workers {
             let runtime = Builder::new_current_thread().enable_all().build()?;
             workers.all.push(Worker {
                 runtime: runtime.handle().clone(),
-                upstream: Arc::new(Upstream::new(connector.clone(), patience.answer)),
+                upstream: Arc::new(Upstream::new(connector.clone(), patience)),
                 open: Arc::default(),
             });
             let stop = workers.stop.clone();

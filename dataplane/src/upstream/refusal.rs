@@ -1,18 +1,25 @@
 //! What an engine says when it refuses, as the customer may hear it.
 
+use std::time::Duration;
+
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
-use super::{Denial, STALLED_AFTER};
+use super::Denial;
 use crate::error::{Code, EngineVersion, S3Error};
 use crate::xml;
 
 const MAX_ERROR_DOCUMENT: usize = 64 * 1024;
 
-pub async fn refusal(response: Response<Incoming>, head_only: bool, denial: Denial) -> S3Error {
+pub async fn refusal(
+    response: Response<Incoming>,
+    head_only: bool,
+    denial: Denial,
+    stall: Duration,
+) -> S3Error {
     let version = version(response.headers());
-    let mut error = read(response, head_only, denial).await;
+    let mut error = read(response, head_only, denial, stall).await;
     error.version = version;
     error
 }
@@ -27,7 +34,12 @@ fn version(headers: &HeaderMap) -> Option<EngineVersion> {
     })
 }
 
-async fn read(response: Response<Incoming>, head_only: bool, denial: Denial) -> S3Error {
+async fn read(
+    response: Response<Incoming>,
+    head_only: bool,
+    denial: Denial,
+    stall: Duration,
+) -> S3Error {
     let status = response.status();
     let headers = response.headers().clone();
     if status == StatusCode::NOT_MODIFIED {
@@ -50,7 +62,7 @@ async fn read(response: Response<Incoming>, head_only: bool, denial: Denial) -> 
         // Of a HEAD, whose answer has no body to say more.
         true if status == StatusCode::FORBIDDEN => Some("AccessDenied".to_owned()),
         true => None,
-        false => code(response).await,
+        false => code(response, stall).await,
     };
     let denied = |message| S3Error::with(Code::AccessDenied, message);
     match (code.as_deref(), denial) {
@@ -64,9 +76,9 @@ async fn read(response: Response<Incoming>, head_only: bool, denial: Denial) -> 
     }
 }
 
-async fn code(response: Response<Incoming>) -> Option<String> {
+async fn code(response: Response<Incoming>, stall: Duration) -> Option<String> {
     let body = Limited::new(response.into_body(), MAX_ERROR_DOCUMENT).collect();
-    let body = tokio::time::timeout(STALLED_AFTER, body).await.ok()?.ok()?;
+    let body = tokio::time::timeout(stall, body).await.ok()?.ok()?;
     let document = xml::parse(&body.to_bytes()).ok()?;
     document.value("Code").map(str::to_owned)
 }

@@ -83,13 +83,19 @@ async fn row_31_an_engine_that_is_gone_is_unavailable() {
     }
 }
 
-/// An engine that hears every request out, says `answer` and hangs up; without one it says nothing and holds on.
+/// What an engine says when it has heard a request out, and does then.
+#[derive(Clone, Copy)]
+enum Then {
+    HangsUp(&'static str),
+    HoldsOn(&'static str),
+}
+
 struct Broken {
     heard: Arc<AtomicUsize>,
     one_more: Arc<Notify>,
 }
 
-async fn broken(answer: Option<&'static str>) -> (World, Broken) {
+async fn broken(then: Then) -> (World, Broken) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
     let engine = Broken {
@@ -108,9 +114,10 @@ async fn broken(answer: Option<&'static str>) -> (World, Broken) {
             }
             heard.fetch_add(1, Ordering::SeqCst);
             one_more.notify_one();
-            match answer {
-                Some(answer) => drop(stream.write_all(answer.as_bytes()).await),
-                None => held.push(stream),
+            let (Then::HangsUp(answer) | Then::HoldsOn(answer)) = then;
+            let _ = stream.write_all(answer.as_bytes()).await;
+            if matches!(then, Then::HoldsOn(_)) {
+                held.push(stream);
             }
         }
     });
@@ -121,7 +128,7 @@ async fn broken(answer: Option<&'static str>) -> (World, Broken) {
 #[tokio::test]
 async fn row_31_an_engine_that_hangs_up_is_asked_once_more_where_that_is_safe() {
     for garbage in ["", "HTTP/1.1 2", "SSH-2.0-engine-1\r\n"] {
-        let (world, engine) = broken(Some(garbage)).await;
+        let (world, engine) = broken(Then::HangsUp(garbage)).await;
         for (method, target, times) in [
             ("GET", "/abkt/k", 2),
             ("HEAD", "/abkt/k", 2),
@@ -141,7 +148,7 @@ async fn row_31_an_engine_that_hangs_up_is_asked_once_more_where_that_is_safe() 
 
 #[tokio::test]
 async fn row_31_an_engine_that_says_nothing_is_given_up_on() {
-    let (world, engine) = broken(None).await;
+    let (world, engine) = broken(Then::HoldsOn("")).await;
     let (_, head) = world.a.call("GET", "/abkt/k").head();
     let mut stream = tokio::net::TcpStream::connect(world.a.address)
         .await
@@ -160,4 +167,24 @@ async fn row_31_an_engine_that_says_nothing_is_given_up_on() {
         2,
         "no more than once again"
     );
+}
+
+#[tokio::test]
+async fn row_31_an_engine_that_stops_in_the_middle_is_given_up_on() {
+    // Of an object the client has had the head: it sees that the body is too short.
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhello";
+    let (world, _) = broken(Then::HoldsOn(half)).await;
+    let answer = world.a.get("/abkt/k").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "hello"));
+    assert_eq!(answer.headers["content-length"], "10");
+
+    // A document, or the reason of a refusal, is read before anything is said.
+    let document = "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n<ListBucketResult>";
+    let (world, _) = broken(Then::HoldsOn(document)).await;
+    let answer = world.a.get("/abkt?list-type=2").await;
+    assert_eq!((answer.status, answer.code()), (500, "InternalError"));
+    let refusal = "HTTP/1.1 404 Not Found\r\ncontent-length: 100\r\n\r\n<Error>";
+    let (world, _) = broken(Then::HoldsOn(refusal)).await;
+    let answer = world.a.get("/abkt/k").await;
+    assert_eq!((answer.status, answer.code()), (404, "NoSuchKey"));
 }
