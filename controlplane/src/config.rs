@@ -18,6 +18,8 @@ pub struct Config {
     /// Opens `/api/v1/admin`; never empty.
     pub admin_token: String,
     pub engine: EngineConfig,
+    /// For how long a node that hears nothing keeps what exceeds its floor of tenants' limits.
+    pub share_hold_seconds: u32,
 }
 
 impl fmt::Debug for Config {

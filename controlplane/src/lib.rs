@@ -3,6 +3,7 @@
 
 pub mod access_keys;
 pub mod accounts;
+mod allotments;
 mod api;
 pub mod audit;
 pub mod buckets;
@@ -18,6 +19,7 @@ mod plane;
 pub mod plans;
 mod push;
 mod random;
+pub mod refusals;
 mod secrets;
 pub mod tenants;
 mod tx;

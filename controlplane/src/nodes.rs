@@ -68,6 +68,25 @@ pub async fn create_join_token(tx: &mut Tx, cp: &ControlPlane) -> Result<JoinTok
     })
 }
 
+/// Lets a node in no more, and gives its part of tenants' limits to the others: the operator says that it is gone for
+/// good. One that is connected is refused. Needs a system transaction.
+pub async fn remove(tx: &mut Tx, cp: &ControlPlane, id: NodeId) -> Result<(), Error> {
+    db::allotments::lock(tx.connection()).await?;
+    let now = cp.clock().now();
+    let rows = db::nodes::list(tx.connection()).await?;
+    let row = rows.into_iter().find(|row| row.id == id.0);
+    let row = row.ok_or(Error::NotFound("node"))?;
+    if row.connected_until.is_some_and(|until| until > now) {
+        return Err(Error::Conflict {
+            code: "node_connected",
+            message: "The node is connected: stop it first.".to_owned(),
+        });
+    }
+    db::nodes::remove(tx, id).await?;
+    let details = json!({ "s3_address": row.s3_address });
+    audit::record(tx, cp, None, "node.remove", &id.to_string(), details).await
+}
+
 /// Lets a node in. The same node may ask again with the same token, in case it did not hear the answer.
 /// Needs a system transaction.
 pub(crate) async fn join(tx: &mut Tx, cp: &ControlPlane, join: &Join) -> Result<NodeId, Error> {

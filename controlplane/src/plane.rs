@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::Revision;
 
+use crate::allotments::{self, Allotments};
 use crate::engine::Engine;
 use crate::ids::{NodeId, TenantId};
 use crate::passwords::Passwords;
@@ -33,6 +34,7 @@ struct Inner {
     engine: Engine,
     passwords: Passwords,
     push: Push,
+    allotments: Allotments,
     stopping: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -69,11 +71,13 @@ impl ControlPlane {
         let engine = Engine::new(&config.engine).context("the engine's configuration")?;
         let pool = db::connect(&config.database_url).await?;
         db::migrate(&pool).await?;
+        let (allotments, inbox) = Allotments::new();
         let cp = Self(Arc::new(Inner {
             engine,
             pool,
             passwords: Passwords::new(),
             push: Push::new(),
+            allotments,
             stopping: watch::Sender::new(false),
             tasks: Mutex::new(JoinSet::new()),
             config,
@@ -81,6 +85,7 @@ impl ControlPlane {
         }));
         engine::register(&cp).await?;
         push::refresh(&cp).await?;
+        allotments::start(&cp, inbox);
         cp.spawn(push::listen(cp.clone()));
         cp.spawn(push::follow(cp.clone()));
         cp.spawn(engine::probe_until_done(cp.clone()));
@@ -239,6 +244,10 @@ impl ControlPlane {
 
     pub(crate) fn push(&self) -> &Push {
         &self.0.push
+    }
+
+    pub(crate) fn allotments(&self) -> &Allotments {
+        &self.0.allotments
     }
 
     /// Becomes ready when [`shut_down`](Self::shut_down) is called.

@@ -50,6 +50,8 @@ pub struct CreatedTenant {
 pub struct LimitChange {
     pub requests_per_second: Option<Option<u32>>,
     pub burst: Option<Option<u32>>,
+    pub concurrent_requests: Option<Option<u32>>,
+    pub bytes_per_second: Option<Option<u64>>,
     pub quota_bytes: Option<Option<u64>>,
 }
 
@@ -158,16 +160,27 @@ pub async fn set_limits(
 ) -> Result<Revision, Error> {
     let rate = positive("requests_per_second", change.requests_per_second)?;
     let burst = positive("burst", change.burst)?;
+    let concurrency = positive("concurrent_requests", change.concurrent_requests)?;
+    let bandwidth = change.bytes_per_second.map(bandwidth).transpose()?;
     let quota = change
         .quota_bytes
         .map(|set| set.map(i64::try_from).transpose())
         .transpose()
         .map_err(|_| Error::validation("quota_bytes", "That is more than can be counted."))?;
     lock(tx, id).await?;
-    db::tenants::set_limits(tx, id, rate, burst, quota).await?;
+    let limits = db::tenants::LimitColumns {
+        rate,
+        burst,
+        concurrency,
+        bandwidth,
+        quota,
+    };
+    db::tenants::set_limits(tx, id, limits).await?;
     let details = json!({
         "requests_per_second": change.requests_per_second,
         "burst": change.burst,
+        "concurrent_requests": change.concurrent_requests,
+        "bytes_per_second": change.bytes_per_second,
         "quota_bytes": change.quota_bytes,
     });
     audit::record(tx, cp, Some(id), "tenant.set_limits", "", details).await?;
@@ -202,6 +215,18 @@ async fn set_status(
     db::tenants::set_status(tx, id, status).await?;
     audit::record(tx, cp, Some(id), action, "", json!({})).await?;
     db::revision::next_for_tenant(tx, id).await
+}
+
+/// A terabyte a second at most.
+fn bandwidth(set: Option<u64>) -> Result<Option<i64>, Error> {
+    match set.map(i64::try_from) {
+        None => Ok(None),
+        Some(Ok(bytes)) if (1..=1_000_000_000_000).contains(&bytes) => Ok(Some(bytes)),
+        Some(_) => Err(Error::validation(
+            "bytes_per_second",
+            "It is 1 to 1000000000000.",
+        )),
+    }
 }
 
 fn positive(field: &str, set: Option<Option<u32>>) -> Result<Option<Option<i32>>, Error> {

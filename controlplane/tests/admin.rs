@@ -56,7 +56,8 @@ async fn a_tenant_is_made_shown_limited_suspended_and_resumed() {
     let (_, shown) = plane.admin(Method::GET, &path, None).await;
     let expected = json!({
         "tenant_id": id, "name": "Acme", "email": "ann@example.com", "status": "active", "plan": "business",
-        "requests_per_second": 100, "burst": 200, "quota_bytes": null,
+        "requests_per_second": 100, "burst": 200, "concurrent_requests": null, "bytes_per_second": null,
+        "quota_bytes": null,
         "created_at": "2026-03-01T12:00:00Z", "trial_ends_at": null,
     });
     assert_eq!(shown, expected);

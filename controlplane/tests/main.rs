@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod allotments;
 mod bucket_settings;
 mod buckets;
 mod database;

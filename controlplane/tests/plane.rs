@@ -213,6 +213,7 @@ fn config(database: &Database, endpoint: &str, placement: PlacementKind) -> Conf
             placement,
             pool_bucket: (placement == PlacementKind::Pooled).then(|| "pool".to_owned()),
         },
+        share_hold_seconds: 600,
     }
 }
 
@@ -320,11 +321,11 @@ impl Stream {
             .expect("the control plane says nothing")
     }
 
-    /// The next message that is no heartbeat.
+    /// The next message that is neither a heartbeat nor about shares.
     pub async fn hear(&mut self) -> ToNode {
         loop {
             match self.hear_any().await.expect("the stream is closed") {
-                ToNode::Heartbeat { .. } => {}
+                ToNode::Heartbeat { .. } | ToNode::Allotment(_) => {}
                 other => return other,
             }
         }
@@ -353,7 +354,7 @@ impl Stream {
                     ToNode::Snapshot(snapshot) => snapshot.revision,
                     ToNode::Tenant(document) => document.revision,
                     ToNode::Settings(settings) => settings.revision,
-                    ToNode::Heartbeat { .. } | ToNode::Unknown => continue,
+                    ToNode::Heartbeat { .. } | ToNode::Allotment(_) | ToNode::Unknown => continue,
                 };
                 self.ack(revision).await;
                 let _ = sender.send(message);

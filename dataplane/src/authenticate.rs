@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sigv4::{CanonicalRequest, ChunkSigner, Credential};
-use wire::{AccessKey, AccessKeyStatus};
+use wire::{AccessKey, AccessKeyStatus, Rule};
 
-use crate::error::{Code, S3Error};
+use crate::error::{Code, S3Error, Whose};
 use crate::request::S3Request;
 use crate::tenants::{Lookup, Shared, Tenant, Tenants};
 use crate::timestamp;
@@ -96,8 +96,10 @@ pub fn authenticate(
         tenant,
         signing_key,
     } = holder(&claim, tenants, shared, now)?;
-    check_signed_headers(request, &claim)?;
-    check_signature(request, &claim, &signing_key)?;
+    check_signed_headers(request, &claim)
+        .map_err(|refusal| refusal.by(Rule::SignedHeaders))
+        .and_then(|()| check_signature(request, &claim, &signing_key))
+        .map_err(|refusal| refusal.attributed(|| whose(&tenant, &claim, request)))?;
     let payload = payload_hash(claim.payload)?;
     let chunks = matches!(payload, PayloadHash::Chunked { signed: true, .. }).then(|| {
         let scope = claim.credential.scope.clone();
@@ -133,8 +135,20 @@ fn holder(
     let key = tenant
         .access_key(&claim.credential.access_key_id)
         .ok_or_else(|| unknown_key(claim))?;
-    if key.status != AccessKeyStatus::Active || key.expires_at.is_some_and(|at| at <= now) {
-        return Err(unknown_key(claim));
+    let rule = match key.status {
+        AccessKeyStatus::Active if key.expires_at.is_some_and(|at| at <= now) => {
+            Some(Rule::KeyExpired)
+        }
+        AccessKeyStatus::Active => None,
+        AccessKeyStatus::Revoked | AccessKeyStatus::Unknown => Some(Rule::KeyRevoked),
+    };
+    if let Some(rule) = rule {
+        let whose = || Whose {
+            tenant_id: tenant.id().to_owned(),
+            access_key_id: key.access_key_id.clone(),
+            bucket: String::new(),
+        };
+        return Err(unknown_key(claim).by(rule).attributed(whose));
     }
     let scope = &claim.credential.scope;
     let day = timestamp::read_day(&scope.date);
@@ -153,6 +167,14 @@ fn holder(
         tenant,
         signing_key,
     })
+}
+
+fn whose(tenant: &Tenant, claim: &Claim<'_>, request: &S3Request) -> Whose {
+    Whose {
+        tenant_id: tenant.id().to_owned(),
+        access_key_id: claim.credential.access_key_id.clone(),
+        bucket: request.bucket.clone().unwrap_or_default(),
+    }
 }
 
 /// Whether the request does not even claim to be somebody's.
@@ -351,6 +373,7 @@ fn check_signature(
         return Ok(());
     }
     Err(S3Error::new(Code::SignatureDoesNotMatch)
+        .by(Rule::Signature)
         .detail("AWSAccessKeyId", &claim.credential.access_key_id)
         .detail("StringToSign", string_to_sign(&encoded))
         .detail("SignatureProvided", &claim.signature)

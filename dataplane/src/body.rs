@@ -10,6 +10,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
+use crate::limits::{Pace, UnderWay};
 use crate::metrics::Account;
 
 pub enum Content {
@@ -30,6 +31,7 @@ pub struct AnswerBody {
     account: Account,
     /// How long the engine may keep the client waiting.
     stall: Duration,
+    pace: Pace,
     /// Runs while the engine keeps the client waiting.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -45,10 +47,12 @@ pub enum Broken {
 
 impl AnswerBody {
     pub fn new(content: Content, account: Account, stall: Duration) -> Self {
+        let paced = account.under_way.as_ref().and_then(UnderWay::paced);
         AnswerBody {
             content,
             account,
             stall,
+            pace: Pace::new(paced),
             stalled: None,
         }
     }
@@ -69,6 +73,7 @@ impl Body for AnswerBody {
             Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
             // Trailers of an engine stay here.
             Content::Engine(body) => loop {
+                ready!(this.pace.poll_ready(cx));
                 match Pin::new(&mut *body).poll_frame(cx) {
                     Poll::Pending => {
                         let stall = this.stall;
@@ -88,7 +93,11 @@ impl Body for AnswerBody {
             },
         };
         match &frame {
-            Some(Ok(frame)) => this.account.sent(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                this.pace.passed(bytes);
+                this.account.sent(bytes);
+            }
             Some(Err(_)) => this.account.broke(),
             None => {}
         }

@@ -6,6 +6,7 @@
 use bytes::{Buf, Bytes};
 use sha2::{Digest, Sha256};
 use sigv4::ChunkSigner;
+use wire::Rule;
 
 use crate::error::{Code, S3Error};
 
@@ -181,7 +182,7 @@ impl ChunkedDecoder {
         let expected = signer.next_chunk(&digest);
         match claimed {
             Some(claimed) if sigv4::signatures_equal(claimed, &expected) => Ok(()),
-            _ => Err(Code::SignatureDoesNotMatch.into()),
+            _ => Err(S3Error::new(Code::SignatureDoesNotMatch).by(Rule::Signature)),
         }
     }
 
@@ -218,7 +219,7 @@ impl ChunkedDecoder {
         let expected = signer.trailer(&hex::encode(Sha256::digest(signed.as_bytes())));
         match self.trailer("x-amz-trailer-signature") {
             Some(claimed) if sigv4::signatures_equal(claimed, &expected) => Ok(()),
-            Some(_) => Err(Code::SignatureDoesNotMatch.into()),
+            Some(_) => Err(S3Error::new(Code::SignatureDoesNotMatch).by(Rule::Signature)),
             None => Err(malformed_trailer()),
         }
     }

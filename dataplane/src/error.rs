@@ -2,8 +2,10 @@
 //! never shown: only its code is taken, and only if it is in the list.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use http::StatusCode;
+use wire::Rule;
 
 use crate::xml::XmlWriter;
 
@@ -121,6 +123,29 @@ pub struct S3Error {
     pub retry_after: Option<u64>,
     /// What the engine said of the version that was asked for, unsealed: it leaves only as a detail.
     pub version: Option<EngineVersion>,
+    /// Which rule refused, and whom; `None` for failures, and for what says nothing about anybody's account.
+    pub cause: Option<Box<Cause>>,
+}
+
+/// Why an attributable request was refused, as its sender will be told when asking for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    pub rule: Rule,
+    /// As [`wire::Refusal`] has them.
+    pub counter: Option<u64>,
+    pub limit: Option<u64>,
+    pub clears_after: Option<Duration>,
+    pub whose: Option<Whose>,
+}
+
+/// To whom a refusal is attributed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whose {
+    pub tenant_id: String,
+    /// Empty for strangers.
+    pub access_key_id: String,
+    /// Empty where the request names none.
+    pub bucket: String,
 }
 
 /// The version that an engine's refusal is about.
@@ -138,6 +163,7 @@ impl S3Error {
             details: Vec::new(),
             retry_after: None,
             version: None,
+            cause: None,
         }
     }
 
@@ -155,6 +181,35 @@ impl S3Error {
 
     pub fn retry_after(mut self, seconds: u64) -> Self {
         self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Says which rule refused.
+    pub fn by(mut self, rule: Rule) -> Self {
+        self.cause = Some(Box::new(Cause {
+            rule,
+            counter: None,
+            limit: None,
+            clears_after: None,
+            whose: None,
+        }));
+        self
+    }
+
+    /// What the rule counted, and what it allows.
+    pub fn figures(mut self, counter: u64, limit: u64, clears_after: Option<Duration>) -> Self {
+        if let Some(cause) = &mut self.cause {
+            (cause.counter, cause.limit) = (Some(counter), Some(limit));
+            cause.clears_after = clears_after;
+        }
+        self
+    }
+
+    /// Whom the refusal concerns, unless that was said already.
+    pub fn attributed(mut self, whose: impl FnOnce() -> Whose) -> Self {
+        if let Some(cause) = &mut self.cause {
+            cause.whose.get_or_insert_with(whose);
+        }
         self
     }
 

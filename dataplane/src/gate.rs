@@ -3,16 +3,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chrono::{DateTime, Utc};
 use wire::{
-    AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, Permission, Scope, TenantStatus,
+    AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, Permission, Rule, Scope, TenantStatus,
 };
 
 use crate::authenticate::{Identity, authenticate, authenticate_form, is_unsigned, not_ready};
-use crate::error::{Code, S3Error};
+use crate::error::{Code, S3Error, Whose};
 use crate::form::{Form, Policy};
-use crate::limits::{Over, UnderWay};
+use crate::limits::UnderWay;
 use crate::node::Node;
 use crate::operation::{Effect, Operation, classify};
 use crate::request::S3Request;
@@ -40,7 +41,7 @@ pub fn pass(node: &Node, request: &S3Request, form: Option<&Form>) -> Result<Adm
     if is_unsigned(request)
         && let Some(tenant) = public_owner(&node.tenants, operation, request)?
     {
-        return pass_stranger(tenant, operation, request, shared);
+        return pass_stranger(node, tenant, operation, request, shared);
     }
     let now = node.clock.now();
     let authenticated = match form {
@@ -54,20 +55,48 @@ pub fn pass(node: &Node, request: &S3Request, form: Option<&Form>) -> Result<Adm
         }
         S3Error::new(Code::SlowDown).retry_after(60)
     })?;
-    if let Some(form) = form {
-        check_policy(form, request, now)?;
-    }
-    check_tenant(&identity.tenant, operation)?;
-    check_owner_header(request, &identity.tenant)?;
-    let key = identity.access_key().ok_or(Code::AccessDenied)?;
-    authorise(key, operation, request)?;
-    let under_way = identity.tenant.limiter.admit().map_err(slow_down)?;
+    let under_way = pass_known(node, &identity, operation, request, form, now)
+        .map_err(|refusal| refusal.attributed(|| whose(&identity, request)))?;
     Ok(Admitted {
         operation,
         identity,
         shared,
         under_way,
     })
+}
+
+/// What is decided of somebody whose signature is good.
+fn pass_known(
+    node: &Node,
+    identity: &Identity,
+    operation: Operation,
+    request: &S3Request,
+    form: Option<&Form>,
+    now: DateTime<Utc>,
+) -> Result<UnderWay, S3Error> {
+    if let Some(form) = form {
+        check_policy(form, request, now).map_err(|refusal| refusal.by(Rule::PostPolicy))?;
+    }
+    check_tenant(&identity.tenant, operation)?;
+    check_owner_header(request, &identity.tenant)?;
+    let key = identity.access_key().ok_or(Code::AccessDenied)?;
+    authorise(key, operation, request)?;
+    admit(node, &identity.tenant)
+}
+
+fn admit(node: &Node, tenant: &Tenant) -> Result<UnderWay, S3Error> {
+    node.limits
+        .admit(tenant.id(), &tenant.document.limits, Instant::now())
+        .map_err(S3Error::from)
+}
+
+/// Whom a refusal of this request concerns.
+pub fn whose(identity: &Identity, request: &S3Request) -> Whose {
+    Whose {
+        tenant_id: identity.tenant.id().to_owned(),
+        access_key_id: identity.access_key_id.clone(),
+        bucket: request.bucket.clone().unwrap_or_default(),
+    }
 }
 
 /// Whose public bucket a request without a signature may read; `None` where one is needed.
@@ -95,17 +124,21 @@ fn public_owner(
 
 /// A stranger is limited as the bucket's owner is, and by the same limiter.
 fn pass_stranger(
+    node: &Node,
     tenant: Arc<Tenant>,
     operation: Operation,
     request: &S3Request,
     shared: Arc<Shared>,
 ) -> Result<Admitted, S3Error> {
-    check_tenant(&tenant, operation)?;
-    check_owner_header(request, &tenant)?;
-    let under_way = tenant.limiter.admit().map_err(slow_down)?;
+    let identity = Identity::stranger(tenant);
+    let tenant = &identity.tenant;
+    let under_way = check_tenant(tenant, operation)
+        .and_then(|()| check_owner_header(request, tenant))
+        .and_then(|()| admit(node, tenant))
+        .map_err(|refusal| refusal.attributed(|| whose(&identity, request)))?;
     Ok(Admitted {
         operation,
-        identity: Identity::stranger(tenant),
+        identity,
         shared,
         under_way,
     })
@@ -127,8 +160,11 @@ fn check_tenant(tenant: &Tenant, operation: Operation) -> Result<(), S3Error> {
         (TenantStatus::Suspended, _) => Err(S3Error::with(
             Code::AccountProblem,
             "This account is suspended.",
-        )),
-        (TenantStatus::Deleted | TenantStatus::Unknown, _) => Err(Code::AccountProblem.into()),
+        )
+        .by(Rule::TenantSuspended)),
+        (TenantStatus::Deleted | TenantStatus::Unknown, _) => {
+            Err(S3Error::new(Code::AccountProblem).by(Rule::TenantDeleted))
+        }
     }
 }
 
@@ -153,6 +189,7 @@ fn read_only() -> S3Error {
         Code::AccountProblem,
         "This account is read-only for now: listing, reading and deleting work, writing does not.",
     )
+    .by(Rule::TenantReadOnly)
 }
 
 fn check_owner_header(request: &S3Request, tenant: &Tenant) -> Result<(), S3Error> {
@@ -164,7 +201,7 @@ fn check_owner_header(request: &S3Request, tenant: &Tenant) -> Result<(), S3Erro
             .header(name)?
             .is_some_and(|owner| owner != tenant.id())
         {
-            return Err(Code::AccessDenied.into());
+            return Err(S3Error::new(Code::AccessDenied).by(Rule::ExpectedOwner));
         }
     }
     Ok(())
@@ -184,6 +221,7 @@ fn authorise(key: &AccessKey, operation: Operation, request: &S3Request) -> Resu
     let limited = !scope.buckets.is_empty() || !scope.prefixes.is_empty();
     if limited && operation.effect() == Effect::Configure {
         return Err(denied(
+            Rule::ScopeConfigure,
             "This access key is limited to buckets or prefixes: it cannot make, change or remove buckets.",
         ));
     }
@@ -206,8 +244,8 @@ fn authorise(key: &AccessKey, operation: Operation, request: &S3Request) -> Resu
     }
 }
 
-fn denied(message: &'static str) -> S3Error {
-    S3Error::with(Code::AccessDenied, message)
+fn denied(rule: Rule, message: &'static str) -> S3Error {
+    S3Error::with(Code::AccessDenied, message).by(rule)
 }
 
 fn check_source(scope: &Scope, peer: IpAddr) -> Result<(), S3Error> {
@@ -216,7 +254,10 @@ fn check_source(scope: &Scope, peer: IpAddr) -> Result<(), S3Error> {
     if networks.is_empty() || networks.iter().any(|network| network.contains(&peer)) {
         return Ok(());
     }
-    Err(denied("This access key may not be used from this address."))
+    Err(denied(
+        Rule::ScopeSourceAddress,
+        "This access key may not be used from this address.",
+    ))
 }
 
 fn check_permission(scope: &Scope, effect: Effect) -> Result<(), S3Error> {
@@ -238,6 +279,7 @@ fn check_permission(scope: &Scope, effect: Effect) -> Result<(), S3Error> {
         Ok(())
     } else {
         Err(denied(
+            Rule::ScopePermission,
             "This access key's permission does not allow this operation.",
         ))
     }
@@ -247,7 +289,10 @@ fn check_bucket_scope(scope: &Scope, bucket: &str) -> Result<(), S3Error> {
     if scope.buckets.is_empty() || scope.buckets.iter().any(|name| name == bucket) {
         return Ok(());
     }
-    Err(denied("This access key is limited to other buckets."))
+    Err(denied(
+        Rule::ScopeBucket,
+        "This access key is limited to other buckets.",
+    ))
 }
 
 /// Whether a key's scope reaches this object key, or every object key under this listing prefix.
@@ -260,7 +305,10 @@ pub fn check_key_scope(scope: &Scope, object_key: &str) -> Result<(), S3Error> {
     {
         return Ok(());
     }
-    Err(denied("This access key is limited to other prefixes."))
+    Err(denied(
+        Rule::ScopePrefix,
+        "This access key is limited to other prefixes.",
+    ))
 }
 
 /// A copy's source is read, and asked about as a read.
@@ -280,6 +328,7 @@ pub fn authorise_bypass(key: &AccessKey) -> Result<(), S3Error> {
         return Ok(());
     }
     Err(denied(
+        Rule::ScopePermission,
         "This access key's permission does not allow it to set a retention aside.",
     ))
 }
@@ -309,7 +358,7 @@ impl Standing {
             key.status == AccessKeyStatus::Active && key.expires_at.is_none_or(|at| at > now)
         });
         if !good {
-            return Err(Code::InvalidAccessKeyId.into());
+            return Err(S3Error::new(Code::InvalidAccessKeyId).by(Rule::KeyRevoked));
         }
         match tenant.bucket(&self.bucket_name) {
             Some(bucket)
@@ -331,19 +380,6 @@ pub fn bucket<'a>(tenant: &'a Tenant, name: &str, effect: Effect) -> Result<&'a 
         | (BucketStatus::Deleting, Effect::List | Effect::Read | Effect::Delete) => Ok(bucket),
         (BucketStatus::Deleting, _) => Err(Code::OperationAborted.into()),
         (BucketStatus::Unknown, _) => Err(Code::ServiceUnavailable.into()),
-    }
-}
-
-fn slow_down(over: Over) -> S3Error {
-    match over {
-        Over::Rate(wait) => {
-            S3Error::new(Code::SlowDown).retry_after(wait.as_secs_f64().ceil().max(1.0) as u64)
-        }
-        Over::Concurrency => S3Error::with(
-            Code::SlowDown,
-            "Too many requests of this account are under way at once.",
-        )
-        .retry_after(1),
     }
 }
 

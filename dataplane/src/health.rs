@@ -49,13 +49,15 @@ fn answer(node: &Node, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 /// asked for.
 fn readiness(node: &Node) -> (StatusCode, String) {
     let draining = node.ending.is_cancelled();
-    let ready = node.tenants.is_ready() && !draining;
+    let ready = node.tenants.is_ready() && node.limits.has_share() && !draining;
     let body = serde_json::json!({
         "ready": ready,
         "draining": draining,
         "revision": node.tenants.revision(),
         "tenants": node.tenants.len(),
         "connected": node.link.is_connected(),
+        // Of every tenant's limits, where the control plane says nothing else.
+        "floor": f64::from(node.limits.floor()) / f64::from(wire::WHOLE),
         "seconds_since_control_plane": age(node),
     });
     (

@@ -7,6 +7,7 @@ use http::HeaderMap;
 use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use wire::Rule;
 
 use crate::error::{Code, S3Error};
 
@@ -224,6 +225,7 @@ impl Checks {
             let computed = hex::encode(hash.finalize());
             if computed != expected {
                 return Err(S3Error::new(Code::XAmzContentSHA256Mismatch)
+                    .by(Rule::PayloadHash)
                     .detail("ClientComputedContentSHA256", expected)
                     .detail("S3ComputedContentSHA256", computed));
             }
@@ -234,7 +236,8 @@ impl Checks {
             return Err(S3Error::with(
                 Code::BadDigest,
                 "The Content-MD5 you specified did not match what we received.",
-            ));
+            )
+            .by(Rule::PayloadHash));
         }
         let Some((running, announced)) = self.checksum.take() else {
             return Ok(None);
@@ -249,7 +252,8 @@ impl Checks {
             return Err(S3Error::with(
                 Code::BadDigest,
                 format!("The {name} you specified did not match the calculated checksum."),
-            ));
+            )
+            .by(Rule::PayloadHash));
         }
         Ok(Some((announced.algorithm, computed)))
     }

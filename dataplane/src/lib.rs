@@ -34,6 +34,7 @@ mod payload;
 mod place;
 mod push;
 mod reencode;
+mod refusals;
 mod request;
 mod seal;
 mod server;

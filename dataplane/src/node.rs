@@ -17,9 +17,11 @@ use crate::clock::Clock;
 use crate::connections::{Connections, Room};
 use crate::control::Control;
 use crate::identity::Identity;
+use crate::limits::{self, Limiters};
 use crate::metrics::Metrics;
 use crate::patience::Patience;
 use crate::push::Link;
+use crate::refusals::{self, Refusals};
 use crate::strangers::Strangers;
 use crate::tenants::Tenants;
 use crate::tls::{Certificate, Tls};
@@ -68,6 +70,8 @@ pub struct Node {
     pub patience: Patience,
     pub domains: Vec<String>,
     pub strangers: Strangers,
+    pub limits: Limiters,
+    pub refusals: Refusals,
     /// Kilobytes of request documents that may be held at once, by all tenants together.
     pub document_room: Arc<Semaphore>,
     pub connections: Arc<Connections>,
@@ -149,11 +153,18 @@ impl Bound {
                 .map(|domain| domain.to_ascii_lowercase())
                 .collect(),
             strangers: Strangers::default(),
+            limits: Limiters::default(),
+            refusals: Refusals::default(),
             document_room: Arc::new(Semaphore::new(DOCUMENT_ROOM)),
             connections: Connections::new(Room::default()),
             ending,
             form_room: crate::form::room::Room::new(),
         });
+        node.limits.load(&config.data_dir);
+        let reporting = [
+            tokio::spawn(limits::report(node.clone())),
+            tokio::spawn(refusals::report(node.clone())),
+        ];
         let watching = tokio::spawn(health::serve(health, node.clone()));
         // A node that has joined before serves from its disk; a new one answers 503 until it has joined.
         let known = match Identity::load(&config.data_dir)? {
@@ -177,6 +188,7 @@ impl Bound {
         };
         linked.abort();
         watching.abort();
+        reporting.iter().for_each(tokio::task::JoinHandle::abort);
         if let Some(following) = following {
             following.abort();
         }

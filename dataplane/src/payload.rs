@@ -16,6 +16,7 @@ use crate::error::{Code, S3Error};
 use crate::gate::Standing;
 use crate::hashing::Hashing;
 use crate::integrity::{Algorithm, Checks, announced};
+use crate::limits::Pace;
 use crate::patience::Waiting;
 use crate::reencode::Reencode;
 use crate::request::S3Request;
@@ -79,6 +80,7 @@ pub struct Payload {
     outcome: Arc<Outcome>,
     born: Instant,
     waiting: Waiting,
+    pace: Pace,
     state: State,
 }
 
@@ -132,8 +134,14 @@ impl Payload {
             outcome: Arc::default(),
             born: Instant::now(),
             waiting: Waiting::new(patience),
+            pace: Pace::new(None),
             state: State::Streaming,
         })
+    }
+
+    /// At what pace the body is read. Waiting for it is nobody's slowness.
+    pub fn pace(&mut self, pace: Pace) {
+        self.pace = pace;
     }
 
     /// Asked before the last piece goes out; a refusal makes the body fail.
@@ -221,6 +229,7 @@ impl Payload {
                     return Poll::Ready(Ok(Some(data)));
                 }
             }
+            ready!(self.pace.poll_ready(cx));
             let piece = match self.source.poll_piece(cx) {
                 Poll::Ready(piece) => piece,
                 Poll::Pending => {
@@ -230,6 +239,7 @@ impl Payload {
             };
             match piece {
                 Some(Ok(piece)) => {
+                    self.pace.passed(piece.len());
                     self.input = piece;
                     self.waiting
                         .arrived(self.input.len(), tokio::time::Instant::now());

@@ -134,6 +134,7 @@ async fn session(
             return Ok(());
         };
         silent_at = Instant::now() + SILENCE;
+        node.limits.heard(std::time::Instant::now());
         node.link
             .heard_at
             .store(node.clock.now().timestamp(), Ordering::Relaxed);
@@ -183,6 +184,7 @@ async fn receive(node: &Arc<Node>, disk: &Disk, text: &str) -> Option<FromNode> 
         ToNode::Snapshot(snapshot) => snapshot.revision,
         ToNode::Tenant(document) => document.revision,
         ToNode::Settings(settings) => settings.revision,
+        ToNode::Allotment(_) => return allot(node.clone(), message).await,
     };
     if let Err(Refused(reason)) = node.tenants.apply(message.clone()) {
         tracing::error!(revision, reason, "a push was refused");
@@ -200,6 +202,30 @@ async fn receive(node: &Arc<Node>, disk: &Disk, text: &str) -> Option<FromNode> 
                 revision,
                 reason: format!("applied, but not on disk: {error:#}"),
             })
+        }
+    }
+}
+
+/// Without an answer the control plane says it again.
+async fn allot(node: Arc<Node>, message: ToNode) -> Option<FromNode> {
+    let ToNode::Allotment(allotment) = message else {
+        return None;
+    };
+    let applied = tokio::task::spawn_blocking(move || {
+        node.limits.apply(&allotment, std::time::Instant::now())
+    });
+    match applied.await {
+        Ok(Ok(allotted)) => Some(FromNode::Allotted(allotted)),
+        Ok(Err(error)) => {
+            tracing::error!(
+                error = format!("{error:#}"),
+                "shares cannot be written to disk"
+            );
+            None
+        }
+        Err(error) => {
+            tracing::error!(%error, "shares were not applied");
+            None
         }
     }
 }

@@ -176,7 +176,7 @@ async fn answer(
     let resource = request.uri().path().to_owned();
     // Whoever stands in front may have read another length: nothing after such a request is believed to be one.
     let close = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let stall = way.0.patience.stall;
+    let (node, stall) = (way.0.clone(), way.0.patience.stall);
     let mut account = Account::open(
         way.0.metrics.clone(),
         id.clone(),
@@ -204,6 +204,7 @@ async fn answer(
         Ok(response) => response,
         Err(error) => {
             account.code = Some(error.code.as_str());
+            node.refusals.keep(&node, &error, &account);
             refuse(&error, &method, &resource, &id)
         }
     };
@@ -251,6 +252,7 @@ async fn handle(
     })?;
     account.operation = Some(admitted.operation);
     account.tenant = Some(admitted.identity.tenant.id().to_owned());
+    let pace = admitted.under_way.paced();
     account.under_way = Some(admitted.under_way);
     *cors = cors::headers(&node.tenants, &request, Some(&admitted.identity.tenant));
     headers::take_from_query(&mut request)?;
@@ -265,9 +267,13 @@ async fn handle(
         body: Some(body),
         reply: form.map(|form| Reply::asked(&form.fields)),
         room: None,
+        pace,
         received: received.clone(),
     };
-    ops::perform(call).await
+    let whose = gate::whose(&call.identity, &call.request);
+    ops::perform(call)
+        .await
+        .map_err(|refusal| refusal.attributed(|| whose))
 }
 
 /// A form is read up to its file: its fields say what other requests say in their head.

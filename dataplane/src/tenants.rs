@@ -14,33 +14,23 @@ use wire::{
     AccessKey, Bucket, Engine, Revision, Settings, Snapshot, TenantDocument, TenantStatus, ToNode,
 };
 
-use crate::limits::TenantLimiter;
 use crate::seal::Sealer;
 
-/// A tenant as requests see it. Replaced whole at every change; the limiter outlives the change.
+/// A tenant as requests see it. Replaced whole at every change.
 pub struct Tenant {
     pub document: TenantDocument,
-    pub limiter: Arc<TenantLimiter>,
     buckets: HashMap<String, usize>,
 }
 
 impl Tenant {
-    fn new(document: TenantDocument, before: Option<&Tenant>) -> Tenant {
-        let limiter = match before {
-            Some(before) if before.limiter.fits(&document.limits) => before.limiter.clone(),
-            _ => Arc::new(TenantLimiter::new(&document.limits)),
-        };
+    fn new(document: TenantDocument) -> Tenant {
         let buckets = document
             .buckets
             .iter()
             .enumerate()
             .map(|(i, bucket)| (bucket.name.clone(), i))
             .collect();
-        Tenant {
-            document,
-            limiter,
-            buckets,
-        }
+        Tenant { document, buckets }
     }
 
     pub fn id(&self) -> &str {
@@ -219,7 +209,7 @@ impl Tenants {
             ToNode::Snapshot(snapshot) => self.apply_snapshot(snapshot),
             ToNode::Tenant(document) => self.apply_tenant(document),
             ToNode::Settings(settings) => self.apply_settings(settings),
-            ToNode::Heartbeat { .. } | ToNode::Unknown => Ok(()),
+            ToNode::Allotment(_) | ToNode::Heartbeat { .. } | ToNode::Unknown => Ok(()),
         }
     }
 
@@ -323,7 +313,7 @@ impl Tenants {
         for key in &document.access_keys {
             self.owners.insert(key.access_key_id.clone(), id.clone());
         }
-        let tenant = Arc::new(Tenant::new(document, before.as_deref()));
+        let tenant = Arc::new(Tenant::new(document));
         for name in tenant.open_buckets() {
             let mut ids = self.open.entry(name.to_owned()).or_default();
             if !ids.contains(&id) {

@@ -9,7 +9,6 @@ use wire::FromNode;
 const ROOM: usize = 1024;
 
 pub struct Uplink {
-    #[allow(dead_code, reason = "for what nodes report")]
     sender: mpsc::Sender<FromNode>,
     receiver: Mutex<Option<mpsc::Receiver<FromNode>>>,
     /// How many streams there have been; 0 while there is none.
@@ -30,7 +29,6 @@ impl Default for Uplink {
 }
 
 impl Uplink {
-    #[allow(dead_code, reason = "for what nodes report")]
     /// `false`: there is no stream, or it does not keep up.
     pub fn send(&self, message: FromNode) -> bool {
         *self.streams.borrow() > 0 && self.sender.try_send(message).is_ok()

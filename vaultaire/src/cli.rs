@@ -38,6 +38,9 @@ pub enum Command {
     /// The plans that tenants can be on
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// Why requests were refused
+    #[command(subcommand)]
+    Refusal(RefusalCommand),
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
@@ -138,6 +141,12 @@ pub enum TenantCommand {
         /// Requests at once
         #[arg(long)]
         burst: Option<u32>,
+        /// Requests under way at once, on all nodes together
+        #[arg(long)]
+        concurrency: Option<u32>,
+        /// Bytes of bodies per second, received and sent together
+        #[arg(long)]
+        bandwidth: Option<u64>,
         /// Bytes that it may store
         #[arg(long)]
         quota_bytes: Option<u64>,
@@ -249,6 +258,29 @@ pub enum PlanCommand {
 pub enum NodeCommand {
     /// List data planes
     List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Let a data plane in no more that is gone for good, and give its part of limits to the others
+    Remove {
+        node: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RefusalCommand {
+    /// Say why a request was refused
+    Show {
+        /// `x-amz-request-id` of the answer
+        request_id: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List what a tenant was refused lately, newest first
+    List {
+        tenant: String,
         #[command(flatten)]
         target: Target,
     },

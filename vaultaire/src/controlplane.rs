@@ -62,5 +62,6 @@ fn config(settings: Controlplane) -> anyhow::Result<Config> {
             },
             pool_bucket: engine.pool_bucket,
         },
+        share_hold_seconds: settings.share_hold_seconds,
     })
 }

@@ -56,6 +56,9 @@ fn run(command: Command) -> anyhow::Result<()> {
             one_thread()?.block_on(admin::lists::bucket(command, &environment))
         }
         Command::Plan(command) => one_thread()?.block_on(admin::lists::plan(command, &environment)),
+        Command::Refusal(command) => {
+            one_thread()?.block_on(admin::lists::refusal(command, &environment))
+        }
         Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
     }
 }

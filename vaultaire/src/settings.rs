@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use crate::cli::{ControlplaneArguments, DataplaneArguments};
 use crate::private_file;
@@ -92,6 +92,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
     (
         "VAULTAIRE_DRAIN_DELAY_SECONDS",
         "seconds for which a data plane goes on taking connections after SIGTERM, while `/readyz` answers 503: longer than the interval of whoever asks it [0]",
+    ),
+    (
+        "VAULTAIRE_SHARE_HOLD_SECONDS",
+        "seconds for which a data plane that hears no control plane keeps what exceeds its even share of tenants' limits [600]",
     ),
     (
         "VAULTAIRE_LOG",
@@ -243,6 +247,7 @@ pub struct Controlplane {
     pub s3_endpoint: String,
     pub region: String,
     pub engine: Engine,
+    pub share_hold_seconds: u32,
 }
 
 pub fn controlplane(
@@ -270,6 +275,7 @@ pub fn controlplane(
             .unwrap_or(DEFAULT_REGION)
             .to_owned(),
         engine,
+        share_hold_seconds: seconds(environment, "VAULTAIRE_SHARE_HOLD_SECONDS", 600)?.max(10),
     })
 }
 
@@ -310,17 +316,21 @@ pub fn dataplane(
             .filter(|domain| !domain.is_empty())
             .collect(),
         tls: tls(environment)?,
-        drain_delay: drain_delay(environment)?,
+        drain_delay: Duration::from_secs(
+            seconds(environment, "VAULTAIRE_DRAIN_DELAY_SECONDS", 0)?.into(),
+        ),
     })
 }
 
-fn drain_delay(environment: &Environment) -> anyhow::Result<Duration> {
-    const NAME: &str = "VAULTAIRE_DRAIN_DELAY_SECONDS";
-    let seconds = environment.get(NAME).unwrap_or("0");
-    match seconds.parse::<u32>() {
-        Ok(seconds) => Ok(Duration::from_secs(seconds.into())),
-        Err(_) => bail!("{NAME} is a number of seconds, not `{seconds}`."),
-    }
+fn seconds(environment: &Environment, name: &str, default: u32) -> anyhow::Result<u32> {
+    let text = environment.get(name);
+    let seconds = text.map_or(Ok(default), str::parse);
+    seconds.map_err(|_| {
+        anyhow!(
+            "{name} is a number of seconds, not `{}`.",
+            text.unwrap_or("")
+        )
+    })
 }
 
 fn tls(environment: &Environment) -> anyhow::Result<Option<dataplane::Tls>> {

@@ -43,6 +43,9 @@ pub struct Limits {
     /// How many requests may be under way at once; `None` is no limit.
     #[serde(default)]
     pub concurrent_requests: Option<u32>,
+    /// Bytes of bodies a second, received and sent together; `None` is no limit.
+    #[serde(default)]
+    pub bytes_per_second: Option<u64>,
     /// Stored bytes, all buckets together; `None` is no limit.
     #[serde(default)]
     pub quota_bytes: Option<u64>,

@@ -3,11 +3,14 @@
 //! Rules of evolution: a field is added with `#[serde(default)]`, never renamed; an enum that a node must act on has
 //! an `Unknown` variant that decodes anything newer, and whoever reads `Unknown` denies.
 
+mod allotment;
 mod document;
 mod message;
 mod node_api;
+mod refusal;
 mod signing_key;
 
+pub use allotment::{Allotment, Allotted, Demand, HeldShares, Shares, TenantShares, WHOLE, units};
 pub use document::{
     AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, CorsRule, Engine, EngineCapabilities,
     Limits, Permission, Placement, Scope, Settings, TenantDocument, TenantStatus,
@@ -17,6 +20,7 @@ pub use node_api::{
     BUCKETS_PATH, BucketChanged, BucketSetting, CreateBucket, DeleteBucket, JOIN_PATH, Join,
     Joined, NODE_AUDIENCE, NodeClaims, Problem, STREAM_PATH, SetBucket,
 };
+pub use refusal::{Refusal, Rule};
 pub use signing_key::SigningKey;
 
 /// A place in the one serial order of configuration changes. Revision 0 is "nothing yet".

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Revision, Settings, TenantDocument};
+use crate::{Allotment, Allotted, Demand, Refusal, Revision, Settings, TenantDocument};
 
 /// A node says the version that it speaks; a control plane that does not know it closes the stream.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -28,6 +28,12 @@ pub enum FromNode {
     Ack { revision: Revision },
     /// The message for this revision could not be read or was refused; the node keeps what it had.
     Nack { revision: Revision, reason: String },
+    /// What the node holds of tenants' limits: the answer to an [`Allotment`].
+    Allotted(Allotted),
+    /// What tenants ask of this node, where that is much of its share, or the share is not the floor.
+    Demands { demands: Vec<Demand> },
+    /// What the node refused in the last seconds.
+    Refusals { refusals: Vec<Refusal> },
     #[serde(other)]
     Unknown,
 }
@@ -43,6 +49,8 @@ pub enum ToNode {
     Tenant(TenantDocument),
     /// Engines, region or token keys changed.
     Settings(Settings),
+    /// This node's part of tenants' limits. The first comes before anything that could be served.
+    Allotment(Allotment),
     /// All is quiet at this revision. Sent every few seconds, so that silence means a broken connection.
     Heartbeat {
         revision: Revision,

@@ -16,13 +16,14 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use wire::{Action, Permission, Scope, TenantStatus};
 
+use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
 use super::json::Body;
 use super::node::bearer;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
 use crate::ids::TenantId;
 use crate::tenants::{self, LimitChange, NewTenant, Tenant};
-use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
+use crate::{Actor, ControlPlane, Error, Origin, Tx, db, plans};
 
 const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -53,8 +54,11 @@ fn routes() -> Vec<Route> {
             "/access-keys/{akid}",
             delete(revoke_access_key),
         ),
+        (Method::GET, "/tenants/{id}/refusals", get(list_refusals)),
+        (Method::GET, "/refusals/{request_id}", get(show_refusal)),
         (Method::GET, "/plans", get(list_plans)),
         (Method::GET, "/nodes", get(list_nodes)),
+        (Method::DELETE, "/nodes/{id}", delete(remove_node)),
         (Method::POST, "/join-tokens", post(create_join_token)),
     ]
 }
@@ -101,6 +105,8 @@ struct TenantBody {
     plan: String,
     requests_per_second: u32,
     burst: u32,
+    concurrent_requests: Option<u32>,
+    bytes_per_second: Option<u64>,
     quota_bytes: Option<u64>,
     created_at: DateTime<Utc>,
     trial_ends_at: Option<DateTime<Utc>>,
@@ -116,6 +122,8 @@ impl From<Tenant> for TenantBody {
             plan: tenant.plan.id,
             requests_per_second: tenant.limits.requests_per_second,
             burst: tenant.limits.burst,
+            concurrent_requests: tenant.limits.concurrent_requests,
+            bytes_per_second: tenant.limits.bytes_per_second,
             quota_bytes: tenant.limits.quota_bytes,
             created_at: tenant.created_at,
             trial_ends_at: tenant.trial_ends_at,
@@ -165,6 +173,10 @@ struct LimitsBody {
     #[serde(default, deserialize_with = "said")]
     burst: Option<Option<u32>>,
     #[serde(default, deserialize_with = "said")]
+    concurrent_requests: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "said")]
+    bytes_per_second: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "said")]
     quota_bytes: Option<Option<u64>>,
 }
 
@@ -184,6 +196,8 @@ async fn set_limits(
     let change = LimitChange {
         requests_per_second: body.requests_per_second,
         burst: body.burst,
+        concurrent_requests: body.concurrent_requests,
+        bytes_per_second: body.bytes_per_second,
         quota_bytes: body.quota_bytes,
     };
     let mut tx = begin(&cp, origin).await?;
@@ -365,27 +379,10 @@ async fn list_plans(State(cp): State<ControlPlane>) -> Result<impl IntoResponse,
     Ok(Json(json!({ "plans": plans })))
 }
 
-async fn list_nodes(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
-    let mut tx = cp.begin_system().await?;
-    let nodes = nodes::list(&mut tx, &cp).await?;
-    Ok(Json(json!({ "nodes": nodes })))
-}
-
-async fn create_join_token(
-    State(cp): State<ControlPlane>,
-    origin: Origin,
-) -> Result<impl IntoResponse, Error> {
-    let mut tx = begin(&cp, origin).await?;
-    let token = nodes::create_join_token(&mut tx, &cp).await?;
-    tx.commit().await?;
-    let body = json!({ "join_token": token.join_token.as_str(), "expires_at": token.expires_at });
-    Ok((StatusCode::CREATED, Json(body)))
-}
-
-async fn begin(cp: &ControlPlane, origin: Origin) -> Result<Tx, Error> {
+pub(super) async fn begin(cp: &ControlPlane, origin: Origin) -> Result<Tx, Error> {
     Ok(cp.begin_system().await?.acting(Actor::Operator, origin))
 }
 
-fn tenant_id(text: &str) -> Result<TenantId, Error> {
+pub(super) fn tenant_id(text: &str) -> Result<TenantId, Error> {
     text.parse().map_err(|_| Error::NotFound("tenant"))
 }

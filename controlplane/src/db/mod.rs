@@ -2,6 +2,7 @@
 //! No decision is taken here: callers begin, decide and commit.
 
 pub(crate) mod access_keys;
+pub(crate) mod allotments;
 pub(crate) mod audit;
 pub(crate) mod buckets;
 pub(crate) mod engines;
@@ -9,6 +10,7 @@ pub(crate) mod login_failures;
 pub(crate) mod members;
 pub(crate) mod nodes;
 pub(crate) mod plans;
+pub(crate) mod refusals;
 pub(crate) mod revision;
 pub(crate) mod sessions;
 pub(crate) mod settings;
@@ -91,8 +93,12 @@ pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn listener(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
+    listener_on(pool, REVISION_CHANNEL).await
+}
+
+pub(crate) async fn listener_on(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
-    listener.listen(REVISION_CHANNEL).await?;
+    listener.listen(channel).await?;
     Ok(listener)
 }
 

@@ -203,3 +203,13 @@ pub(crate) async fn forget_keys(tx: &mut Tx) -> Result<(), Error> {
         .await?;
     Ok(())
 }
+
+pub(crate) async fn remove(tx: &mut Tx, node: NodeId) -> Result<(), Error> {
+    query!("DELETE FROM join_tokens WHERE used_by = $1", node.0)
+        .execute(tx.connection())
+        .await?;
+    query!("DELETE FROM nodes WHERE id = $1", node.0)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}

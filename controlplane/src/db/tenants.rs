@@ -21,6 +21,8 @@ struct Row {
     rate: i32,
     burst: i32,
     quota: Option<i64>,
+    concurrency: Option<i32>,
+    bandwidth: Option<i64>,
     plan_id: String,
     plan_name: String,
     price_cents: i64,
@@ -42,6 +44,8 @@ macro_rules! select {
                       COALESCE(t.requests_per_second, p.requests_per_second) AS "rate!",
                       COALESCE(t.burst, p.burst) AS "burst!",
                       COALESCE(t.quota_bytes, p.quota_bytes) AS quota,
+                      COALESCE(t.concurrent_requests, p.concurrent_requests) AS concurrency,
+                      COALESCE(t.bytes_per_second, p.bytes_per_second) AS bandwidth,
                       p.id AS plan_id, p.name AS plan_name, p.price_cents, p.currency, p.storage_bytes,
                       p.quota_bytes AS plan_quota, p.requests_per_second AS plan_rate, p.burst AS plan_burst,
                       p.trial_days, p.bucket_limit, p.access_key_limit
@@ -61,7 +65,8 @@ impl From<Row> for Tenant {
             limits: Limits {
                 requests_per_second: row.rate.unsigned_abs(),
                 burst: row.burst.unsigned_abs(),
-                concurrent_requests: None,
+                concurrent_requests: row.concurrency.map(i32::unsigned_abs),
+                bytes_per_second: row.bandwidth.map(i64::unsigned_abs),
                 quota_bytes: row.quota.map(i64::unsigned_abs),
             },
             plan: Plan {
@@ -199,26 +204,38 @@ pub(crate) async fn set_status(
 }
 
 /// Each figure: whether it is set at all, and to what (`None`: the plan's).
+pub(crate) struct LimitColumns {
+    pub rate: Option<Option<i32>>,
+    pub burst: Option<Option<i32>>,
+    pub concurrency: Option<Option<i32>>,
+    pub bandwidth: Option<Option<i64>>,
+    pub quota: Option<Option<i64>>,
+}
+
 pub(crate) async fn set_limits(
     tx: &mut Tx,
     id: TenantId,
-    rate: Option<Option<i32>>,
-    burst: Option<Option<i32>>,
-    quota: Option<Option<i64>>,
+    limits: LimitColumns,
 ) -> Result<(), Error> {
     query!(
         "UPDATE tenants SET
             requests_per_second = CASE WHEN $2 THEN $3 ELSE requests_per_second END,
             burst = CASE WHEN $4 THEN $5 ELSE burst END,
-            quota_bytes = CASE WHEN $6 THEN $7 ELSE quota_bytes END
+            quota_bytes = CASE WHEN $6 THEN $7 ELSE quota_bytes END,
+            concurrent_requests = CASE WHEN $8 THEN $9 ELSE concurrent_requests END,
+            bytes_per_second = CASE WHEN $10 THEN $11 ELSE bytes_per_second END
          WHERE id = $1",
         id.0,
-        rate.is_some(),
-        rate.flatten(),
-        burst.is_some(),
-        burst.flatten(),
-        quota.is_some(),
-        quota.flatten()
+        limits.rate.is_some(),
+        limits.rate.flatten(),
+        limits.burst.is_some(),
+        limits.burst.flatten(),
+        limits.quota.is_some(),
+        limits.quota.flatten(),
+        limits.concurrency.is_some(),
+        limits.concurrency.flatten(),
+        limits.bandwidth.is_some(),
+        limits.bandwidth.flatten()
     )
     .execute(tx.connection())
     .await?;

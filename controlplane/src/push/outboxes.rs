@@ -34,7 +34,6 @@ impl Outboxes {
         }
     }
 
-    #[allow(dead_code, reason = "for what nodes are told")]
     /// `false`: the node is not connected to this process, or does not read.
     pub(crate) fn send(&self, node: NodeId, message: ToNode) -> bool {
         self.lock()
@@ -42,7 +41,6 @@ impl Outboxes {
             .is_some_and(|(_, sender)| sender.try_send(message).is_ok())
     }
 
-    #[allow(dead_code, reason = "for what nodes are told")]
     /// The nodes that are connected to this process.
     pub(crate) fn nodes(&self) -> Vec<NodeId> {
         self.lock().keys().copied().collect()

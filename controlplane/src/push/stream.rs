@@ -19,7 +19,7 @@ use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
 use super::documents::{self, Changes, Update};
 use crate::db::nodes::{Connect, Progress};
 use crate::ids::NodeId;
-use crate::{ControlPlane, db};
+use crate::{ControlPlane, allotments, db};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A node that says nothing for this long, not even to a ping, is not connected.
@@ -189,7 +189,7 @@ async fn run(
         refused: AtomicU32::new(0),
     };
     tokio::select! {
-        end = write(cp, cp.push().outboxes.begin(node, id), sink, &sent, keys_day) => end,
+        end = write(cp, node, cp.push().outboxes.begin(node, id), sink, &sent, keys_day) => end,
         end = read(cp, node, id, stream, &sent) => end,
         () = cp.stopping() => Ok(()),
     }
@@ -197,11 +197,13 @@ async fn run(
 
 async fn write(
     cp: &ControlPlane,
+    node: NodeId,
     mut outbox: mpsc::Receiver<ToNode>,
     sink: &mut SplitSink<WebSocket, Message>,
     sent: &Sent,
     mut day: Option<NaiveDate>,
 ) -> anyhow::Result<()> {
+    send(sink, &allotments::welcome(cp, node).await?).await?;
     let mut head = cp.push().head();
     let (mut healed, mut heal_after, mut refused_at) = (0, HEAL_AFTER, None);
     let mut tick = interval(HEARTBEAT);
@@ -343,6 +345,10 @@ fn hear(
             sent.answered(revision);
             sent.refused.fetch_add(1, Ordering::Release);
             progress.nack = Some((revision, reason));
+        }
+        message
+        @ (FromNode::Allotted(_) | FromNode::Demands { .. } | FromNode::Refusals { .. }) => {
+            cp.allotments().heard(node, message)
         }
         FromNode::Hello { .. } | FromNode::Unknown => {}
     }

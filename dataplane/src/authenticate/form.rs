@@ -46,7 +46,14 @@ pub fn authenticate_form(
         signing_key,
     } = holder(&claim, tenants, shared, now)?;
     if !sigv4::signatures_equal(&sigv4::signature(&signing_key, policy), &claim.signature) {
+        let whose = || Whose {
+            tenant_id: tenant.id().to_owned(),
+            access_key_id: claim.credential.access_key_id.clone(),
+            bucket: String::new(),
+        };
         return Err(S3Error::new(Code::SignatureDoesNotMatch)
+            .by(Rule::Signature)
+            .attributed(whose)
             .detail("AWSAccessKeyId", &claim.credential.access_key_id)
             .detail("StringToSign", policy)
             .detail("SignatureProvided", &claim.signature));

@@ -109,6 +109,7 @@ fn tenant(id: &str, access_key_ids: &[&str], buckets: Vec<Bucket>) -> TenantDocu
             requests_per_second: 100,
             burst: 200,
             concurrent_requests: None,
+            bytes_per_second: None,
             quota_bytes: None,
         },
         access_keys: access_key_ids.iter().map(access_key).collect(),

@@ -35,6 +35,7 @@ use crate::body::Content;
 use crate::error::{Code, S3Error};
 use crate::form::Reply;
 use crate::gate::{self, Standing};
+use crate::limits::{Pace, TenantLimiter};
 use crate::node::Node;
 use crate::operation::Operation;
 use crate::payload::{Outcome, Payload};
@@ -61,6 +62,8 @@ pub struct Call {
     pub reply: Option<Reply>,
     /// The share of the node's room for documents that this call has taken.
     pub room: Option<tokio::sync::OwnedSemaphorePermit>,
+    /// Whose bytes the body's count as, where they are limited.
+    pub pace: Option<Arc<TenantLimiter>>,
     /// Where the account learns what was received.
     pub received: std::sync::Arc<std::sync::OnceLock<Arc<Outcome>>>,
 }
@@ -172,7 +175,7 @@ impl Call {
     pub fn payload(&mut self, hand_on_trailer: bool) -> Result<Payload, S3Error> {
         let body = self.body.take().ok_or(Code::InternalError)?;
         let chunks = self.identity.chunks.take();
-        let payload = Payload::new(
+        let mut payload = Payload::new(
             &self.request,
             &self.identity.payload,
             chunks,
@@ -180,6 +183,7 @@ impl Call {
             hand_on_trailer,
             self.node.patience.body,
         )?;
+        payload.pace(Pace::new(self.pace.clone()));
         let _ = self.received.set(payload.outcome());
         Ok(payload)
     }

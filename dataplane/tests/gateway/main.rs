@@ -10,6 +10,7 @@ mod form;
 mod hostile;
 mod hostile_forms;
 mod isolation;
+mod limits;
 mod listing;
 mod panics;
 mod public;

@@ -81,6 +81,7 @@ pub fn tenant(letter: char, revision: Revision, pooled: bool) -> TenantDocument 
             requests_per_second: 10_000,
             burst: 10_000,
             concurrent_requests: None,
+            bytes_per_second: None,
             quota_bytes: None,
         },
         access_keys: vec![AccessKey {

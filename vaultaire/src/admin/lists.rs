@@ -1,8 +1,8 @@
-//! `vaultaire bucket list`, `vaultaire plan list` and `vaultaire node list`.
+//! `vaultaire bucket list`, `vaultaire plan list`, `vaultaire node …` and `vaultaire refusal …`.
 
 use super::client::Client;
-use super::print_many;
-use crate::cli::{BucketCommand, NodeCommand, PlanCommand};
+use super::{print_many, print_one};
+use crate::cli::{BucketCommand, NodeCommand, PlanCommand, RefusalCommand};
 use crate::settings::Environment;
 
 pub async fn bucket(
@@ -38,18 +38,52 @@ pub async fn plan(
     print_many(&answer, "plans", &columns, target.json)
 }
 
-pub async fn node(
-    NodeCommand::List { target }: NodeCommand,
-    environment: &Environment,
-) -> anyhow::Result<()> {
-    let answer = Client::new(&target, environment)?.get(&["nodes"]).await?;
-    let columns = [
-        "node_id",
-        "s3_address",
-        "revision",
-        "connected",
-        "last_seen",
-        "version",
-    ];
-    print_many(&answer, "nodes", &columns, target.json)
+pub async fn node(command: NodeCommand, environment: &Environment) -> anyhow::Result<()> {
+    match command {
+        NodeCommand::List { target } => {
+            let answer = Client::new(&target, environment)?.get(&["nodes"]).await?;
+            let columns = [
+                "node_id",
+                "s3_address",
+                "revision",
+                "connected",
+                "last_seen",
+                "version",
+            ];
+            print_many(&answer, "nodes", &columns, target.json)
+        }
+        NodeCommand::Remove { node, target } => {
+            Client::new(&target, environment)?
+                .delete(&["nodes", &node])
+                .await?;
+            print_one(&serde_json::json!({ "node_id": node }), target.json)
+        }
+    }
+}
+
+pub async fn refusal(command: RefusalCommand, environment: &Environment) -> anyhow::Result<()> {
+    match command {
+        RefusalCommand::Show { request_id, target } => {
+            let answer = Client::new(&target, environment)?
+                .get(&["refusals", &request_id])
+                .await?;
+            print_one(&answer, target.json)
+        }
+        RefusalCommand::List { tenant, target } => {
+            let answer = Client::new(&target, environment)?
+                .get(&["tenants", &tenant, "refusals"])
+                .await?;
+            let columns = [
+                "request_id",
+                "at",
+                "operation",
+                "bucket",
+                "status",
+                "code",
+                "rule",
+                "more",
+            ];
+            print_many(&answer, "refusals", &columns, target.json)
+        }
+    }
 }

@@ -60,10 +60,18 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
             tenant,
             rate,
             burst,
+            concurrency,
+            bandwidth,
             quota_bytes,
             target,
         } => {
-            let body = limits(rate, burst, quota_bytes)?;
+            let body = limits([
+                ("requests_per_second", rate.map(u64::from)),
+                ("burst", burst.map(u64::from)),
+                ("concurrent_requests", concurrency.map(u64::from)),
+                ("bytes_per_second", bandwidth),
+                ("quota_bytes", quota_bytes),
+            ])?;
             let answer = Client::new(&target, environment)?
                 .patch(&["tenants", &tenant], &body)
                 .await?;
@@ -88,17 +96,8 @@ fn only_promised(created: &Value) -> Value {
 }
 
 /// Only what was given: the rest stays as it is.
-fn limits(
-    rate: Option<u32>,
-    burst: Option<u32>,
-    quota_bytes: Option<u64>,
-) -> anyhow::Result<Value> {
+fn limits<const N: usize>(given: [(&str, Option<u64>); N]) -> anyhow::Result<Value> {
     let mut body = json!({});
-    let given = [
-        ("requests_per_second", rate.map(u64::from)),
-        ("burst", burst.map(u64::from)),
-        ("quota_bytes", quota_bytes),
-    ];
     for (name, value) in given {
         if let Some(value) = value {
             body[name] = value.into();
@@ -106,7 +105,7 @@ fn limits(
     }
     anyhow::ensure!(
         body != json!({}),
-        "Nothing to set: give --rate, --burst or --quota-bytes."
+        "Nothing to set: give --rate, --burst, --concurrency, --bandwidth or --quota-bytes."
     );
     Ok(body)
 }
@@ -118,9 +117,14 @@ mod tests {
     #[test]
     fn only_the_limits_that_were_given_are_sent() {
         assert_eq!(
-            limits(Some(5), None, Some(0)).unwrap(),
+            limits([
+                ("requests_per_second", Some(5)),
+                ("burst", None),
+                ("quota_bytes", Some(0))
+            ])
+            .unwrap(),
             json!({"requests_per_second": 5, "quota_bytes": 0})
         );
-        assert!(limits(None, None, None).is_err());
+        assert!(limits([("burst", None)]).is_err());
     }
 }

@@ -63,6 +63,7 @@ impl Site {
                 placement: PlacementKind::Dedicated,
                 pool_bucket: None,
             },
+            share_hold_seconds: 600,
         };
         let cp = ControlPlane::start(config, clock.clone())
             .await

@@ -1,0 +1,58 @@
+//! The operator's view of the data plane: its nodes, and what they refused. The routes are in `admin`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use http::StatusCode;
+use serde_json::json;
+
+use super::admin::{begin, tenant_id};
+use crate::{ControlPlane, Error, Origin, nodes, refusals, tenants};
+
+pub(super) async fn list_refusals(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let mut tx = cp.begin_tenant(id).await?;
+    tenants::get(&mut tx).await?;
+    let refusals = refusals::list(&mut tx, id).await?;
+    Ok(Json(json!({ "refusals": refusals })))
+}
+
+pub(super) async fn show_refusal(
+    State(cp): State<ControlPlane>,
+    Path(request_id): Path<String>,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    Ok(Json(refusals::by_request(&mut tx, &request_id).await?))
+}
+
+pub(super) async fn list_nodes(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    let nodes = nodes::list(&mut tx, &cp).await?;
+    Ok(Json(json!({ "nodes": nodes })))
+}
+
+pub(super) async fn remove_node(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let id = id.parse().map_err(|_| Error::NotFound("node"))?;
+    let mut tx = begin(&cp, origin).await?;
+    nodes::remove(&mut tx, &cp, id).await?;
+    tx.commit().await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+pub(super) async fn create_join_token(
+    State(cp): State<ControlPlane>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = begin(&cp, origin).await?;
+    let token = nodes::create_join_token(&mut tx, &cp).await?;
+    tx.commit().await?;
+    let body = json!({ "join_token": token.join_token.as_str(), "expires_at": token.expires_at });
+    Ok((StatusCode::CREATED, Json(body)))
+}

@@ -1,0 +1,113 @@
+//! What nodes refused, and by which rule: the last of each tenant's.
+
+use chrono::{DateTime, Utc};
+use sqlx::{query, query_as};
+use uuid::Uuid;
+
+use crate::ids::{NodeId, TenantId};
+use crate::{Error, Tx};
+
+pub(crate) struct Row {
+    pub tenant_id: Uuid,
+    pub request_id: String,
+    pub at: DateTime<Utc>,
+    pub node_id: Uuid,
+    pub operation: String,
+    pub bucket: String,
+    pub access_key_id: String,
+    pub status: i16,
+    pub code: String,
+    pub rule: String,
+    pub counter: Option<i64>,
+    pub limited_to: Option<i64>,
+    pub revision: i64,
+    pub clears_at: Option<DateTime<Utc>>,
+    pub more: i64,
+}
+
+/// What is there already stays; what is of no tenant that exists is left out.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    tenant: TenantId,
+    node: NodeId,
+    refusals: &[wire::Refusal],
+) -> Result<(), Error> {
+    let signed =
+        |figure: Option<u64>| figure.map(|figure| i64::try_from(figure).unwrap_or(i64::MAX));
+    for refusal in refusals {
+        query!(
+            "INSERT INTO refusals (tenant_id, request_id, at, node_id, operation, bucket, access_key_id, status, code,
+                rule, counter, limited_to, revision, clears_at, more)
+             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+             WHERE EXISTS (SELECT FROM tenants WHERE id = $1)
+             ON CONFLICT (tenant_id, request_id) DO NOTHING",
+            tenant.0,
+            refusal.request_id,
+            refusal.at,
+            node.0,
+            refusal.operation,
+            refusal.bucket,
+            refusal.access_key_id,
+            i16::try_from(refusal.status).unwrap_or(0),
+            refusal.code,
+            refusal.rule.as_str(),
+            signed(refusal.counter),
+            signed(refusal.limit),
+            refusal.revision,
+            refusal.clears_at,
+            i64::from(refusal.more)
+        )
+        .execute(tx.connection())
+        .await?;
+    }
+    Ok(())
+}
+
+/// Keeps the newest `keep` of the tenant's.
+pub(crate) async fn prune(tx: &mut Tx, tenant: TenantId, keep: i64) -> Result<(), Error> {
+    query!(
+        "DELETE FROM refusals WHERE tenant_id = $1 AND at < (
+            SELECT at FROM refusals WHERE tenant_id = $1 ORDER BY at DESC OFFSET $2 LIMIT 1)",
+        tenant.0,
+        keep
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn forget(tx: &mut Tx, before: DateTime<Utc>) -> Result<(), Error> {
+    query!("DELETE FROM refusals WHERE at < $1", before)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+/// In a tenant's transaction only its own is found.
+pub(crate) async fn by_request(tx: &mut Tx, request_id: &str) -> Result<Option<Row>, Error> {
+    let row = query_as!(
+        Row,
+        "SELECT tenant_id, request_id, at, node_id, operation, bucket, access_key_id, status, code, rule, counter,
+            limited_to, revision, clears_at, more
+         FROM refusals WHERE request_id = $1 LIMIT 1",
+        request_id
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(row)
+}
+
+/// Newest first.
+pub(crate) async fn list(tx: &mut Tx, tenant: TenantId, most: i64) -> Result<Vec<Row>, Error> {
+    let rows = query_as!(
+        Row,
+        "SELECT tenant_id, request_id, at, node_id, operation, bucket, access_key_id, status, code, rule, counter,
+            limited_to, revision, clears_at, more
+         FROM refusals WHERE tenant_id = $1 ORDER BY at DESC, request_id LIMIT $2",
+        tenant.0,
+        most
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows)
+}
