@@ -6,6 +6,7 @@ pub mod client;
 pub mod engine;
 pub mod hammer;
 pub mod http;
+pub mod load;
 pub mod logs;
 pub mod ports;
 pub mod postgres;

@@ -8,6 +8,7 @@ mod conformance;
 mod engines;
 mod house;
 mod isolation;
+mod limits;
 mod outage;
 mod revocation;
 mod rolling;
