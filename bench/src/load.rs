@@ -123,6 +123,49 @@ pub async fn idle(
     Ok(())
 }
 
+/// So many requests a second for `time`, however slowly they are answered: each waits from when it should have been sent.
+pub async fn steady(
+    target: &Target,
+    requests: Rc<Vec<Signed>>,
+    a_second: u32,
+    time: Duration,
+) -> anyhow::Result<Sample> {
+    const CONNECTIONS: u32 = 8;
+    let mut tasks = JoinSet::new();
+    let cpu = process::cpu(target.pid)?;
+    let begun = tokio::time::Instant::now() + Duration::from_millis(50);
+    let pace = Duration::from_secs(1) * CONNECTIONS / a_second;
+    for i in 0..CONNECTIONS {
+        let (target, requests) = (target.clone(), requests.clone());
+        let mut due = begun + pace * i / CONNECTIONS;
+        tasks.spawn_local(async move {
+            let mut connection = connect(&target).await?;
+            let (mut took, mut at) = (Vec::new(), i as usize);
+            while due < begun + time {
+                tokio::time::sleep_until(due).await;
+                ask(&mut connection, &requests[at % requests.len()]).await?;
+                took.push(due.elapsed());
+                due += pace;
+                at += 1;
+            }
+            Ok::<_, anyhow::Error>(took)
+        });
+    }
+    let mut took = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        took.append(&mut joined??);
+    }
+    let cpu = process::cpu(target.pid)?.saturating_sub(cpu);
+    ensure!(!took.is_empty(), "nothing was answered in time");
+    took.sort_unstable();
+    Ok(Sample {
+        requests_per_second: took.len() as f64 / time.as_secs_f64(),
+        p50: took[took.len() / 2],
+        p99: took[took.len() * 99 / 100],
+        cpu_micros: cpu.as_secs_f64() * 1e6 / took.len() as f64,
+    })
+}
+
 /// Runs what [`measure`] and [`idle`] need around them.
 pub async fn within<T>(work: impl Future<Output = T>) -> T {
     LocalSet::new().run_until(work).await

@@ -2,6 +2,7 @@
 //! the plot. It measures and reports; it knows nothing of how Vaultaire is made.
 
 mod load;
+mod neighbours;
 mod plot;
 mod process;
 mod report;
@@ -17,7 +18,7 @@ use anyhow::{Context, bail};
 
 use stack::Programs;
 
-const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE S3S-PROXY DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench compare NGINX ROUNDS WORKLOAD VAULTAIRE… | bench synthetic ADDRESS";
+const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE S3S-PROXY DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench compare NGINX ROUNDS WORKLOAD VAULTAIRE… | bench neighbours VAULTAIRE DOCS | bench synthetic ADDRESS";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -41,6 +42,23 @@ async fn main() -> anyhow::Result<()> {
             std::fs::create_dir_all(docs.join("images"))?;
             std::fs::write(docs.join("images/bench.svg"), plot::svg(&results))?;
             println!("bench: wrote {} and images/bench.svg", page.display());
+            Ok(())
+        }
+        ["flood", address, access_key_id] => neighbours::flood(address.parse()?, access_key_id),
+        ["neighbours", vaultaire, docs] => {
+            let programs = Programs {
+                vaultaire: vaultaire.into(),
+                nginx: PathBuf::new(),
+                rclone: PathBuf::new(),
+                s3s_proxy: PathBuf::new(),
+            };
+            let folder = run::scratch()?;
+            let results = load::within(neighbours::run(&programs, folder.path())).await?;
+            let page = PathBuf::from(docs).join("BENCHMARKS.md");
+            let before = std::fs::read_to_string(&page)
+                .with_context(|| format!("{} cannot be read", page.display()))?;
+            std::fs::write(&page, report::with_neighbours(&before, &results)?)?;
+            println!("bench: wrote {}", page.display());
             Ok(())
         }
         ["profile", vaultaire, seconds, workload] => {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use anyhow::Context;
 
 use crate::load::Sample;
+use crate::neighbours;
 use crate::run::{Engine, MANY, Results, Who};
 use crate::target::now;
 use crate::workload::{LARGE, Operation, WORKLOADS};
@@ -29,6 +30,50 @@ pub fn replaced(page: &str, results: &Results) -> anyhow::Result<String> {
         .context("the page has no bench:begin")?;
     let (_, after) = rest.split_once(END).context("the page has no bench:end")?;
     Ok(format!("{before}{BEGIN}{}{END}{after}", section(results)))
+}
+
+/// What the steady tenant noticed of the other.
+pub fn with_neighbours(page: &str, results: &neighbours::Results) -> anyhow::Result<String> {
+    let (begin, end) = ("<!-- neighbours:begin -->\n", "<!-- neighbours:end -->");
+    let (before, rest) = page
+        .split_once(begin)
+        .context("the page has no neighbours:begin")?;
+    let (_, after) = rest
+        .split_once(end)
+        .context("the page has no neighbours:end")?;
+    let mut out = format!(
+        "{}, {}; of the other tenant {} requests were admitted and {} refused.\n\n\
+         | the other tenant | p50 | p99 | rounds' p99 |\n| --- | ---: | ---: | --- |\n",
+        now().format("%Y-%m-%d"),
+        machine(),
+        results.admitted,
+        results.refused,
+    );
+    for (name, samples) in [
+        ("silent", &results.alone),
+        ("at ten times its limit", &results.beside),
+    ] {
+        let rounds: Vec<String> = samples
+            .iter()
+            .map(|sample| shown(sample.p99.as_secs_f64()))
+            .collect();
+        let _ = writeln!(
+            out,
+            "| {name} | {} | {} | {} |",
+            shown(median(samples, |s| s.p50.as_secs_f64())),
+            shown(median(samples, |s| s.p99.as_secs_f64())),
+            rounds.join(", ")
+        );
+    }
+    let p99 = |samples: &[Sample]| median(samples, |s| s.p99.as_secs_f64());
+    let moved = p99(&results.beside) / p99(&results.alone) - 1.0;
+    let met = if moved < 0.1 { "met" } else { "**missed**" };
+    let _ = writeln!(
+        out,
+        "\nThe p99 moved by {:.0} %; the aim is less than 10 %: {met}.",
+        moved * 100.0
+    );
+    Ok(format!("{before}{begin}{out}{end}{after}"))
 }
 
 fn section(results: &Results) -> String {

@@ -159,7 +159,7 @@ fn named(workload: &str) -> anyhow::Result<Workload> {
 }
 
 /// nginx's workers, and Postgres, run as other users when this runs as root, and must get in.
-fn scratch() -> anyhow::Result<tempfile::TempDir> {
+pub fn scratch() -> anyhow::Result<tempfile::TempDir> {
     let folder = tempfile::Builder::new()
         .prefix("vaultaire-bench-")
         .tempdir()?;
@@ -293,7 +293,7 @@ fn sign(target: &Target, asked: &[Asked], hashes: &mut Hashes) -> anyhow::Result
 }
 
 /// The bucket and the objects that are read.
-async fn prepare(target: &Target, bodies: &Bodies, hashes: &mut Hashes) -> anyhow::Result<()> {
+pub async fn prepare(target: &Target, bodies: &Bodies, hashes: &mut Hashes) -> anyhow::Result<()> {
     let bucket = Asked {
         method: http::Method::PUT,
         key: String::new(),

@@ -94,6 +94,7 @@ pub struct Vaultaire {
     pub target: Target,
     /// The embedded engine, when `up` was not given one.
     pub engine: Option<Target>,
+    pub data: PathBuf,
 }
 
 /// `vaultaire up` with one data plane, and a tenant whose limits are out of the way.
@@ -156,13 +157,14 @@ pub async fn vaultaire(
     };
     let target = Target {
         address: s3,
-        credentials: tenant(programs, &data).await?,
+        credentials: tenant(programs, &data, "bench", 1_000_000).await?,
         pid: process::descendant(running.pid, "dataplane")?,
     };
     Ok(Vaultaire {
         running,
         target,
         engine,
+        data,
     })
 }
 
@@ -180,7 +182,13 @@ fn credentials(json: &str) -> anyhow::Result<Credentials> {
     })
 }
 
-async fn tenant(programs: &Programs, data: &Path) -> anyhow::Result<Credentials> {
+/// A tenant with such a rate, and a burst as large.
+pub async fn tenant(
+    programs: &Programs,
+    data: &Path,
+    name: &str,
+    rate: u32,
+) -> anyhow::Result<Credentials> {
     let run = async |arguments: &[&str]| -> anyhow::Result<String> {
         let mut command = Command::new(&programs.vaultaire);
         command.args(arguments).arg("--data-dir").arg(data);
@@ -196,18 +204,16 @@ async fn tenant(programs: &Programs, data: &Path) -> anyhow::Result<Credentials>
         "tenant",
         "create",
         "--name",
-        "bench",
+        name,
         "--email",
-        "bench@example.com",
+        &format!("{name}@example.com"),
         "--json",
     ])
     .await?;
     let parsed: serde_json::Value = serde_json::from_str(&created)?;
     let id = parsed["tenant_id"].as_str().context("no tenant_id")?;
-    run(&[
-        "tenant", "set", id, "--rate", "1000000", "--burst", "1000000",
-    ])
-    .await?;
+    let rate = rate.to_string();
+    run(&["tenant", "set", id, "--rate", &rate, "--burst", &rate]).await?;
     credentials(&created)
 }
 
