@@ -3,7 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::MasterKey;
+use ipnet::IpNet;
+
+use crate::{MailConfig, MasterKey};
 
 pub struct Config {
     /// `postgres://…`; its user owns the tables, is no superuser, and may create roles.
@@ -20,6 +22,9 @@ pub struct Config {
     pub engine: EngineConfig,
     /// For how long a node that hears nothing keeps what exceeds its floor of tenants' limits.
     pub share_hold_seconds: u32,
+    pub mail: MailConfig,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 impl fmt::Debug for Config {

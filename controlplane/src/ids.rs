@@ -73,6 +73,8 @@ id!(TenantId);
 id!(MemberId);
 id!(BucketId);
 id!(NodeId);
+id!(SessionId);
+id!(InvitationId);
 
 #[cfg(test)]
 mod tests {

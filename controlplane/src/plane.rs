@@ -14,9 +14,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::Revision;
 
+use crate::accounts::Throttle;
 use crate::allotments::{self, Allotments};
 use crate::engine::Engine;
 use crate::ids::{NodeId, TenantId};
+use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{Clock, Config, Error, Tx, api, buckets, db, engine};
@@ -33,6 +35,8 @@ struct Inner {
     pool: PgPool,
     engine: Engine,
     passwords: Passwords,
+    throttle: Throttle,
+    mailer: Mailer,
     push: Push,
     allotments: Allotments,
     stopping: watch::Sender<bool>,
@@ -76,6 +80,8 @@ impl ControlPlane {
             engine,
             pool,
             passwords: Passwords::new(),
+            throttle: Throttle::new(clock.clone()),
+            mailer: Mailer::new(&config.mail)?,
             push: Push::new(),
             allotments,
             stopping: watch::Sender::new(false),
@@ -90,6 +96,7 @@ impl ControlPlane {
         cp.spawn(push::follow(cp.clone()));
         cp.spawn(engine::probe_until_done(cp.clone()));
         cp.spawn(buckets::heal(cp.clone()));
+        cp.spawn(mail::deliver(cp.clone()));
         Ok(cp)
     }
 
@@ -240,6 +247,14 @@ impl ControlPlane {
 
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.0.passwords
+    }
+
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.0.throttle
+    }
+
+    pub(crate) fn mailer(&self) -> &Mailer {
+        &self.0.mailer
     }
 
     pub(crate) fn push(&self) -> &Push {

@@ -4,6 +4,7 @@ use rand::{CryptoRng, RngExt};
 use zeroize::Zeroizing;
 
 const UPPER: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+const LEGIBLE: &[u8] = b"abcdefghjkmnpqrstuvwxyz123456789";
 const MIXED: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// The public half of an access key: `VLT` and 17 upper-case letters or digits, 20 in all.
@@ -21,6 +22,12 @@ pub(crate) fn secret_access_key(rng: &mut impl CryptoRng) -> Zeroizing<String> {
 /// A bearer token: 43 letters or digits, 256 bits.
 pub(crate) fn token(rng: &mut impl CryptoRng) -> Zeroizing<String> {
     Zeroizing::new(draw(rng, MIXED, 43).collect())
+}
+
+/// Four groups of four from 32 signs that are not taken for each other, 80 bits: `k7mq-…`
+pub(crate) fn recovery_code(rng: &mut impl CryptoRng) -> String {
+    let groups: [String; 4] = std::array::from_fn(|_| draw(rng, LEGIBLE, 4).collect());
+    groups.join("-")
 }
 
 fn draw<'a>(

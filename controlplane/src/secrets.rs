@@ -19,6 +19,8 @@ pub(crate) enum Purpose {
     AccessKeySecret,
     EngineSecret,
     TokenKeys,
+    Mail,
+    Totp,
 }
 
 impl Purpose {
@@ -27,6 +29,8 @@ impl Purpose {
             Self::AccessKeySecret => b"vaultaire/v1/access-key-secret",
             Self::EngineSecret => b"vaultaire/v1/engine-secret",
             Self::TokenKeys => b"vaultaire/v1/token-keys",
+            Self::Mail => b"vaultaire/v1/mail",
+            Self::Totp => b"vaultaire/v1/totp",
         }
     }
 }

@@ -68,6 +68,13 @@ impl Database {
         .await;
     }
 
+    /// The one number that the query answers.
+    pub async fn count(&self, sql: &str) -> i64 {
+        let mut conn = self.superuser().await;
+        let sql = AssertSqlSafe(sql.to_owned());
+        sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap()
+    }
+
     pub async fn execute(&self, sql: &str) {
         let mut conn = self.superuser().await;
         run(&mut conn, sql.to_owned()).await;

@@ -8,9 +8,14 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 5] = [
+const TABLES: [(&str, &str); 10] = [
     ("tenants", "id"),
     ("members", "tenant_id"),
+    ("sessions", "tenant_id"),
+    ("email_changes", "tenant_id"),
+    ("invitations", "tenant_id"),
+    ("totp", "tenant_id"),
+    ("recovery_codes", "tenant_id"),
     ("access_keys", "tenant_id"),
     ("buckets", "tenant_id"),
     ("audit_log", "tenant_id"),
@@ -25,10 +30,30 @@ async fn owners(conn: &mut PgConnection, table: &str, column: &str) -> Vec<Uuid>
         .unwrap()
 }
 
+/// A row in each table of the accounts' that a sign-up leaves empty.
+fn accounts_rows(tenant: TenantId) -> String {
+    let id = tenant.0;
+    let hash = |what: &str| format!("sha256('{what} {id}')");
+    let member = format!("(SELECT id FROM members WHERE tenant_id = '{id}')");
+    format!(
+        "INSERT INTO email_changes (id, tenant_id, member_id, old_email, new_email, undo_hash, expires_at)
+             VALUES (gen_random_uuid(), '{id}', {member}, 'a', 'b', {}, now());
+         INSERT INTO invitations (id, tenant_id, email, role, token_hash, invited_by, created_at, expires_at)
+             VALUES (gen_random_uuid(), '{id}', 'c', 'admin', {}, 'a', now(), now());
+         INSERT INTO totp (member_id, tenant_id, secret, last_step, created_at)
+             VALUES ({member}, '{id}', '', 0, now());
+         INSERT INTO recovery_codes (code_hash, tenant_id, member_id) VALUES ({}, '{id}', {member})",
+        hash("undo"),
+        hash("invitation"),
+        hash("code")
+    )
+}
+
 async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
     let one = plane.sign_up("one@example.com").await.session.tenant_id;
     let two = plane.sign_up("two@example.com").await.session.tenant_id;
     for tenant in [one, two] {
+        plane.database.execute(&accounts_rows(tenant)).await;
         let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
         let new = access_keys::NewAccessKey {
             name: "key".to_owned(),
@@ -124,6 +149,18 @@ async fn a_tenants_transaction_cannot_read_secrets_of_the_installation() {
         "SELECT * FROM settings",
         "SELECT * FROM nodes",
         "SELECT * FROM join_tokens",
+        "SELECT * FROM mails",
+        "SELECT * FROM sign_ups",
+        "SELECT * FROM password_resets",
+        "SELECT * FROM log_in_challenges",
+        "SELECT token_hash FROM sessions",
+        "SELECT token_hash FROM invitations",
+        "SELECT undo_hash FROM email_changes",
+        "SELECT secret FROM totp",
+        "SELECT code_hash FROM recovery_codes",
+        "UPDATE members SET email = 'x@example.com'",
+        "UPDATE members SET password_hash = NULL",
+        "UPDATE invitations SET tenant_id = gen_random_uuid()",
         "UPDATE tenants SET status = 'active'",
         "UPDATE tenants SET quota_bytes = NULL",
         "UPDATE plans SET price_cents = 0",

@@ -6,9 +6,11 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use controlplane::accounts::{self, SignUp, SignedIn};
+use controlplane::accounts::{self, Proof, SignUp, SignedIn};
 use controlplane::ids::TenantId;
-use controlplane::{Clock, Config, ControlPlane, EngineConfig, MasterKey, Origin, PlacementKind};
+use controlplane::{
+    Clock, Config, ControlPlane, EngineConfig, MailConfig, MasterKey, Origin, PlacementKind,
+};
 use ed25519_dalek::SigningKey;
 use ed25519_dalek::pkcs8::EncodePrivateKey;
 use futures_util::{SinkExt, StreamExt};
@@ -29,6 +31,7 @@ use crate::engine::Engine;
 pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests";
 pub const ENGINE_SECRET: &str = "the-engines-own-secret";
 pub const PASSWORD: &str = "correct horse battery";
+pub const BROWSER: &str = "the browser's secret";
 /// Longer than anything takes; a test that waits for it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -39,6 +42,7 @@ pub struct Plane {
     pub database: Database,
     endpoint: String,
     placement: PlacementKind,
+    pub folder: tempfile::TempDir,
 }
 
 pub fn noon() -> DateTime<Utc> {
@@ -60,7 +64,8 @@ impl Plane {
         let (engine, endpoint) = Engine::start().await;
         prepare(&engine);
         let clock = Clock::at(noon());
-        let config = config(&database, &endpoint, placement);
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(&database, &endpoint, placement, folder.path());
         let cp = ControlPlane::start(config, clock.clone()).await.unwrap();
         let plane = Self {
             cp,
@@ -69,6 +74,7 @@ impl Plane {
             database,
             endpoint,
             placement,
+            folder,
         };
         // The probe's result is a change like any other; tests want to see their own alone.
         plane.probed().await;
@@ -77,7 +83,8 @@ impl Plane {
 
     /// What this control plane was started with.
     pub fn config(&self) -> Config {
-        config(&self.database, &self.endpoint, self.placement)
+        let folder = self.folder.path();
+        config(&self.database, &self.endpoint, self.placement, folder)
     }
 
     /// Another control plane on the same database.
@@ -103,12 +110,14 @@ impl Plane {
     }
 
     pub async fn sign_up(&self, email: &str) -> SignedIn {
-        let sign_up = SignUp {
-            company: "Acme".to_owned(),
-            email: email.to_owned(),
-            password: PASSWORD.to_owned(),
+        let sent = accounts::sign_up(&self.cp, sign_up(email), &Origin::default()).await;
+        let link = sent.unwrap().link.expect("one machine, a new address");
+        let (_, token) = link.split_once("?token=").unwrap();
+        let proof = Proof {
+            browser: BROWSER,
+            password: None,
         };
-        accounts::sign_up(&self.cp, sign_up, &Origin::default())
+        accounts::confirm_sign_up(&self.cp, token, proof, &Origin::default())
             .await
             .unwrap()
     }
@@ -197,7 +206,22 @@ impl Plane {
     }
 }
 
-fn config(database: &Database, endpoint: &str, placement: PlacementKind) -> Config {
+/// What somebody at [`BROWSER`] types.
+pub fn sign_up(email: &str) -> SignUp {
+    SignUp {
+        company: "Acme".to_owned(),
+        email: email.to_owned(),
+        password: PASSWORD.to_owned(),
+        browser: BROWSER.to_owned(),
+    }
+}
+
+fn config(
+    database: &Database,
+    endpoint: &str,
+    placement: PlacementKind,
+    folder: &std::path::Path,
+) -> Config {
     Config {
         database_url: database.url(),
         public_url: "http://127.0.0.1:8080".to_owned(),
@@ -214,6 +238,8 @@ fn config(database: &Database, endpoint: &str, placement: PlacementKind) -> Conf
             pool_bucket: (placement == PlacementKind::Pooled).then(|| "pool".to_owned()),
         },
         share_hold_seconds: 600,
+        mail: MailConfig::Folder(folder.join("mail")),
+        trusted_proxies: Vec::new(),
     }
 }
 

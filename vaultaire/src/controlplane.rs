@@ -1,6 +1,8 @@
 //! One control plane as a process: settings in, listeners out.
 //! Every rule is in the crates `controlplane` and `web`.
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use controlplane::{Clock, Config, ControlPlane, EngineConfig, MasterKey, PlacementKind};
 use tokio::net::TcpListener;
@@ -20,6 +22,8 @@ pub async fn run(settings: Controlplane) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let pages = plane.api().merge(web::routes(plane.clone()));
+    // Who it is that knocks too often, and from where something was changed.
+    let pages = pages.into_make_service_with_connect_info::<SocketAddr>();
     let public = axum::serve(http, pages).with_graceful_shutdown(stop.clone().cancelled_owned());
     let private =
         axum::serve(health, plane.health()).with_graceful_shutdown(stop.clone().cancelled_owned());
@@ -35,7 +39,7 @@ pub async fn run(settings: Controlplane) -> anyhow::Result<()> {
         .context("The control plane's listener failed")
 }
 
-async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await
         .with_context(|| format!("Nothing can listen at {address}"))
@@ -63,5 +67,7 @@ fn config(settings: Controlplane) -> anyhow::Result<Config> {
             pool_bucket: engine.pool_bucket,
         },
         share_hold_seconds: settings.share_hold_seconds,
+        mail: settings.mail,
+        trusted_proxies: settings.trusted_proxies,
     })
 }

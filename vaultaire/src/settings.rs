@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use controlplane::MailConfig;
+use ipnet::IpNet;
 
 use crate::cli::{ControlplaneArguments, DataplaneArguments};
 use crate::private_file;
@@ -37,6 +39,22 @@ pub const SETTINGS: &[(&str, &str)] = &[
     (
         "VAULTAIRE_PUBLIC_URL",
         "where browsers reach the dashboard [http://ADDR of --http]",
+    ),
+    (
+        "VAULTAIRE_SMTP_URL",
+        "server that sends mail, `smtps://user:password@host:465`, or `smtp://…` with STARTTLS; without it, mail lies in VAULTAIRE_MAIL_DIR",
+    ),
+    (
+        "VAULTAIRE_MAIL_FROM",
+        "sender of mail, such as `Acme Storage <no-reply@acme.example>`",
+    ),
+    (
+        "VAULTAIRE_MAIL_DIR",
+        "folder for mail that is not sent; `up` sets it to `mail` in the data directory [vaultaire-mail]",
+    ),
+    (
+        "VAULTAIRE_TRUSTED_PROXIES",
+        "networks, separated by commas, of the proxies before the dashboard, whose `X-Forwarded-For` is believed",
     ),
     (
         "VAULTAIRE_S3_ENDPOINT",
@@ -248,6 +266,8 @@ pub struct Controlplane {
     pub region: String,
     pub engine: Engine,
     pub share_hold_seconds: u32,
+    pub mail: MailConfig,
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 pub fn controlplane(
@@ -276,7 +296,41 @@ pub fn controlplane(
             .to_owned(),
         engine,
         share_hold_seconds: seconds(environment, "VAULTAIRE_SHARE_HOLD_SECONDS", 600)?.max(10),
+        mail: mail(environment)?,
+        trusted_proxies: trusted_proxies(environment)?,
     })
+}
+
+fn mail(environment: &Environment) -> anyhow::Result<MailConfig> {
+    let from = environment.get("VAULTAIRE_MAIL_FROM");
+    match (environment.get("VAULTAIRE_SMTP_URL"), from) {
+        (Some(url), Some(from)) => Ok(MailConfig::Smtp {
+            url: url.to_owned(),
+            from: from.to_owned(),
+        }),
+        (Some(_), None) => {
+            bail!("VAULTAIRE_SMTP_URL is set, but VAULTAIRE_MAIL_FROM, the sender, is not.")
+        }
+        (None, _) => Ok(MailConfig::Folder(
+            environment
+                .get("VAULTAIRE_MAIL_DIR")
+                .unwrap_or("vaultaire-mail")
+                .into(),
+        )),
+    }
+}
+
+fn trusted_proxies(environment: &Environment) -> anyhow::Result<Vec<IpNet>> {
+    const NAME: &str = "VAULTAIRE_TRUSTED_PROXIES";
+    let list = environment.get(NAME).unwrap_or_default().split(',');
+    let networks = list.map(str::trim).filter(|text| !text.is_empty());
+    networks
+        .map(|text| {
+            let address = text.parse::<IpAddr>().map(IpNet::from);
+            let network = address.or_else(|_| text.parse::<IpNet>());
+            network.with_context(|| format!("{NAME}: {text:?} is no address and no network."))
+        })
+        .collect()
 }
 
 pub struct Dataplane {

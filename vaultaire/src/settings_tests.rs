@@ -78,6 +78,32 @@ fn a_pooled_engine_needs_its_bucket() {
 }
 
 #[test]
+fn mail_is_sent_over_a_server_or_lies_in_a_folder() {
+    use controlplane::MailConfig;
+    let folder = |more| match with(more).unwrap().mail {
+        MailConfig::Folder(folder) => folder,
+        MailConfig::Smtp { .. } => panic!("no server was named"),
+    };
+    assert_eq!(folder(&[]), PathBuf::from("vaultaire-mail"));
+    let named = [("VAULTAIRE_MAIL_DIR", "/srv/mail")];
+    assert_eq!(folder(&named), PathBuf::from("/srv/mail"));
+    let server = ("VAULTAIRE_SMTP_URL", "smtps://u:p@mail.example:465");
+    assert!(refusal(&[server]).contains("VAULTAIRE_MAIL_FROM"));
+    let settings = with(&[server, ("VAULTAIRE_MAIL_FROM", "a@b.example")]).unwrap();
+    assert!(matches!(settings.mail, MailConfig::Smtp { .. }));
+}
+
+#[test]
+fn proxies_that_are_trusted_are_networks_or_addresses() {
+    let trusted = |list| with(&[("VAULTAIRE_TRUSTED_PROXIES", list)]);
+    let found = trusted("10.0.0.0/8, ::1").unwrap().trusted_proxies;
+    let found: Vec<String> = found.iter().map(ToString::to_string).collect();
+    assert_eq!(found, ["10.0.0.0/8", "::1/128"]);
+    let refused = trusted("proxy.example").err().expect("refused").to_string();
+    assert!(refused.contains("VAULTAIRE_TRUSTED_PROXIES"), "{refused}");
+}
+
+#[test]
 fn an_engine_written_to_an_environment_is_read_back() {
     let pairs = [
         ("VAULTAIRE_ENGINE_PLACEMENT", "pooled"),

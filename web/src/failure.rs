@@ -55,9 +55,14 @@ impl From<Error> for Failure {
             } => Some(retry_after_seconds),
             _ => None,
         };
+        // Their sentences were written for people.
+        let detail = match &error {
+            Error::BadRequest(_) | Error::Forbidden(_) => Some(error.message()),
+            _ => None,
+        };
         Self {
             status: error.status(),
-            detail: None,
+            detail,
             retry_after_seconds,
         }
     }

@@ -21,6 +21,31 @@ pub trait Fields: DeserializeOwned {
     fn csrf_token(&self) -> &str;
 }
 
+/// A form of text fields; what is missing is empty.
+macro_rules! text_fields {
+    ($(#[$doc:meta])* $name:ident { $($field:ident),* }) => {
+        $(#[$doc])*
+        #[derive(serde::Deserialize, Default)]
+        pub struct $name {
+            #[serde(default)]
+            csrf_token: String,
+            $(#[serde(default)] pub $field: String,)*
+        }
+
+        impl crate::forgery::Fields for $name {
+            fn csrf_token(&self) -> &str {
+                &self.csrf_token
+            }
+        }
+    };
+}
+pub(crate) use text_fields;
+
+text_fields! {
+    /// A button, and nothing to type.
+    Button {}
+}
+
 /// Middleware: a request that may change something must come from one of our own pages.
 pub async fn refuse_foreign(State(app): State<App>, request: Request, next: Next) -> Response {
     if request.method().is_safe() || is_ours(request.headers(), &app.cp.config().public_url) {

@@ -16,11 +16,14 @@ use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 use controlplane::ControlPlane;
+use controlplane::accounts::Act;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::pages::{
-    access_keys, create_access_key, dashboard, landing, login, logout, revoke_access_key, signup,
+    access_keys, account, change_email, change_password, confirm_signup, create_access_key,
+    dashboard, email_links, forgot_password, invitation, landing, login, login_code, logout,
+    member, members, recovery_codes, reset_password, revoke_access_key, second_step, signup,
 };
 
 /// The largest form that is read, in bytes.
@@ -30,8 +33,31 @@ const MAX_FORM: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
     Public,
-    /// Whoever has a session; everyone else is sent to `/login`.
-    Member,
+    /// Whoever has a session and may do this; everyone else is sent to `/login`, or refused.
+    Member {
+        /// What it takes to look.
+        see: Act,
+        /// What it takes to send a form.
+        change: Act,
+    },
+}
+
+impl Access {
+    /// Everybody with a session looks, some change.
+    const fn changed_by(act: Act) -> Self {
+        Self::Member {
+            see: Act::View,
+            change: act,
+        }
+    }
+
+    /// Only those who may do it see it.
+    const fn only(act: Act) -> Self {
+        Self::Member {
+            see: act,
+            change: act,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -48,23 +74,126 @@ impl App {
 
 /// Every route, in one place.
 fn table() -> Vec<(&'static str, Access, MethodRouter<App>)> {
-    use Access::{Member, Public};
+    let mut table = public();
+    table.extend(own());
+    table.extend(tenants());
+    table
+}
+
+/// What needs no session.
+fn public() -> Vec<(&'static str, Access, MethodRouter<App>)> {
+    let routes = vec![
+        ("/", get(landing::show)),
+        ("/static/{name}", get(assets::serve)),
+        ("/signup", get(signup::show).post(signup::submit)),
+        (
+            "/signup/confirm",
+            get(confirm_signup::show).post(confirm_signup::submit),
+        ),
+        ("/login", get(login::show).post(login::submit)),
+        (
+            "/login/code",
+            get(login_code::show).post(login_code::submit),
+        ),
+        (
+            "/password/forgot",
+            get(forgot_password::show).post(forgot_password::submit),
+        ),
+        (
+            "/password/reset",
+            get(reset_password::show).post(reset_password::submit),
+        ),
+        (
+            "/email/confirm",
+            get(email_links::show_confirm).post(email_links::confirm),
+        ),
+        (
+            "/email/undo",
+            get(email_links::show_undo).post(email_links::undo),
+        ),
+        (
+            "/invitation",
+            get(invitation::show).post(invitation::submit),
+        ),
+    ];
+    let public = |(path, handler)| (path, Access::Public, handler);
+    routes.into_iter().map(public).collect()
+}
+
+/// What members do to their own log-in.
+fn own() -> Vec<(&'static str, Access, MethodRouter<App>)> {
+    let routes = vec![
+        ("/logout", post(logout::submit)),
+        ("/account", get(account::show)),
+        ("/account/sessions/end-others", post(account::end_others)),
+        ("/account/sessions/{session_id}/end", post(account::end_one)),
+        (
+            "/account/password",
+            get(change_password::show).post(change_password::submit),
+        ),
+        (
+            "/account/email",
+            get(change_email::show).post(change_email::submit),
+        ),
+        (
+            "/account/second-step",
+            get(second_step::show).post(second_step::submit),
+        ),
+        (
+            "/account/second-step/off",
+            get(second_step::show_off).post(second_step::off),
+        ),
+        (
+            "/account/second-step/recovery-codes",
+            get(recovery_codes::show).post(recovery_codes::submit),
+        ),
+        (
+            "/members/leave",
+            get(member::show_leave).post(member::leave),
+        ),
+    ];
+    let own = |(path, handler)| (path, Access::only(Act::OwnLogIn), handler);
+    routes.into_iter().map(own).collect()
+}
+
+/// What concerns the tenant.
+fn tenants() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     vec![
-        ("/", Public, get(landing::show)),
-        ("/static/{name}", Public, get(assets::serve)),
-        ("/signup", Public, get(signup::show).post(signup::submit)),
-        ("/login", Public, get(login::show).post(login::submit)),
-        ("/logout", Member, post(logout::submit)),
-        ("/dashboard", Member, get(dashboard::show)),
+        ("/dashboard", Access::only(Act::View), get(dashboard::show)),
         (
             "/access-keys",
-            Member,
+            Access::changed_by(Act::ManageAccessKeys),
             get(access_keys::show).post(create_access_key::submit),
         ),
         (
             "/access-keys/{access_key_id}/revoke",
-            Member,
+            Access::only(Act::ManageAccessKeys),
             get(revoke_access_key::show).post(revoke_access_key::submit),
+        ),
+        (
+            "/members",
+            Access::changed_by(Act::ManageMembers),
+            get(members::show).post(members::invite),
+        ),
+        (
+            "/members/{member_id}",
+            Access::only(Act::ManageMembers),
+            get(member::show).post(member::change_role),
+        ),
+        (
+            "/members/{member_id}/remove",
+            Access::only(Act::ManageMembers),
+            post(member::remove),
+        ),
+        (
+            "/members/{member_id}/transfer",
+            Access::only(Act::TransferOwnership),
+            get(member::show_transfer).post(member::transfer),
+        ),
+        (
+            "/invitations/{invitation_id}/take-back",
+            Access::only(Act::ManageMembers),
+            post(members::take_back),
         ),
     ]
 }
@@ -82,7 +211,14 @@ pub fn routes(cp: ControlPlane) -> Router {
     for (path, access, handler) in table() {
         let handler = match access {
             Access::Public => handler,
-            Access::Member => handler.layer(from_fn_with_state(app.clone(), session::require)),
+            Access::Member { see, change } => {
+                let door = session::Door {
+                    app: app.clone(),
+                    see,
+                    change,
+                };
+                handler.layer(from_fn_with_state(door, session::require))
+            }
         };
         router = router.route(path, handler);
     }

@@ -1,15 +1,16 @@
 //! Who is asking: the session cookie, and what handlers of signed-in pages get from it.
 //! The token is the control plane's; this module only carries it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use controlplane::accounts::{self, Session, SessionToken};
-use controlplane::{Actor, Origin, Tx};
+use controlplane::accounts::{self, Act, Session, SessionToken};
+use controlplane::{Origin, Tx};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use ipnet::IpNet;
 
 use crate::App;
 use crate::failure::Failure;
@@ -23,18 +24,14 @@ const COOKIE_SECONDS: i64 = 30 * 86_400;
 pub struct Member {
     pub session: Session,
     pub token: SessionToken,
-    origin: Origin,
+    pub origin: Origin,
 }
 
 impl Member {
     /// A transaction on the member's tenant, in the member's name.
     pub async fn begin(&self, app: &App) -> Result<Tx, Failure> {
         let tx = app.cp.begin_tenant(self.session.tenant_id).await?;
-        let actor = Actor::Member {
-            id: self.session.member_id,
-            email: self.session.email.clone(),
-        };
-        Ok(tx.acting(actor, self.origin.clone()))
+        Ok(tx.acting(self.session.actor(), self.origin.clone()))
     }
 }
 
@@ -48,11 +45,43 @@ impl<S: Sync> FromRequestParts<S> for Member {
     }
 }
 
-/// Middleware of every [`crate::Access::Member`] route: lets members in and sends everyone else to the log-in page.
-pub async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    match find(&app, request.headers()).await {
+/// Where a request of anybody's came from.
+pub struct Visit(pub Origin);
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
+        Ok(Self(origin(app, &parts.headers, &parts.extensions)))
+    }
+}
+
+/// What stands before a member's route.
+#[derive(Clone)]
+pub struct Door {
+    pub app: App,
+    pub see: Act,
+    pub change: Act,
+}
+
+/// Middleware of every [`crate::Access::Member`] route: lets members in whose role allows it, refuses other members,
+/// and sends everyone else to the log-in page.
+pub async fn require(State(door): State<Door>, mut request: Request, next: Next) -> Response {
+    let app = &door.app;
+    match find(app, request.headers()).await {
         Ok(Some((session, token))) => {
-            let origin = origin(request.headers(), request.extensions());
+            let act = match request.method().is_safe() {
+                true => door.see,
+                false => door.change,
+            };
+            if !session.may(act) {
+                return Failure::new(
+                    StatusCode::FORBIDDEN,
+                    "Your role does not allow this. An owner or admin of your team can change it.",
+                )
+                .into_response();
+            }
+            let origin = origin(app, request.headers(), request.extensions());
             request.extensions_mut().insert(Member {
                 session,
                 token,
@@ -78,12 +107,13 @@ pub async fn find(
     Ok(session.map(|session| (session, token)))
 }
 
-/// Where a request came from, as far as this process can know it; forwarding headers are not believed.
-pub fn origin(headers: &HeaderMap, extensions: &Extensions) -> Origin {
+/// Where a request came from, as far as this process can know it.
+fn origin(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Origin {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     let user_agent = headers.get(header::USER_AGENT);
+    let trusted = &app.cp.config().trusted_proxies;
     Origin {
-        address: peer.map(|ConnectInfo(address)| address.ip()),
+        address: peer.map(|ConnectInfo(address)| client(address.ip(), headers, trusted)),
         user_agent: user_agent
             .and_then(|text| text.to_str().ok())
             .map(|text| text.chars().take(200).collect()),
@@ -93,8 +123,51 @@ pub fn origin(headers: &HeaderMap, extensions: &Extensions) -> Origin {
     }
 }
 
+/// The last address on the way that is no trusted proxy's. What stands before it in `X-Forwarded-For` is only claimed.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+    let mut client = peer.to_canonical();
+    let lines = headers.get_all("x-forwarded-for").into_iter();
+    let lines: Vec<&str> = lines.filter_map(|line| line.to_str().ok()).collect();
+    for hop in lines.iter().rev().flat_map(|line| line.rsplit(',')) {
+        if !is_trusted(&client) {
+            break;
+        }
+        let Ok(address) = hop.trim().parse::<IpAddr>() else {
+            break;
+        };
+        client = address.to_canonical();
+    }
+    client
+}
+
+/// Whether the browser is on this machine and no proxy is between.
+pub fn is_local(headers: &HeaderMap) -> bool {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host));
+    let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
+    matches!(host, Some("127.0.0.1" | "localhost" | "[::1]"))
+        && !proxied.iter().any(|name| headers.contains_key(*name))
+}
+
+/// After a log-in of any kind: whatever session the browser had before is over, so that nobody goes on under an old
+/// token.
+pub async fn replace(
+    app: &App,
+    headers: &HeaderMap,
+    token: &SessionToken,
+    to: &str,
+) -> Result<Response, Failure> {
+    if let Some((_, old)) = find(app, headers).await? {
+        accounts::log_out(&app.cp, &old).await?;
+    }
+    Ok(start(app, token, to))
+}
+
 /// Sets the session cookie and sends the browser on.
-pub fn start(app: &App, token: &SessionToken, to: &str) -> Response {
+fn start(app: &App, token: &SessionToken, to: &str) -> Response {
     let https = app.is_https();
     let cookie = set_cookie(name(https), token.expose(), Some(COOKIE_SECONDS), https);
     ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response()
@@ -142,14 +215,17 @@ pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// A page that was asked for comes back after the log-in; a form that was sent is lost.
 fn login_address(method: &Method, uri: &Uri) -> String {
     match *method == Method::GET && uri.path() != "/dashboard" {
-        // A path holds no `#`; these three are all that would end the value or change it.
-        true => {
-            let path = uri.path().replace('%', "%25");
-            let path = path.replace('&', "%26").replace('+', "%2B");
-            format!("/login?next={path}")
-        }
+        true => with_next("/login", uri.path()),
         false => "/login".to_owned(),
     }
+}
+
+/// The page that goes on to the path `next`, which holds no `#`; these three are all that would end the value or
+/// change it.
+pub fn with_next(page: &str, next: &str) -> String {
+    let next = next.replace('%', "%25");
+    let next = next.replace('&', "%26").replace('+', "%2B");
+    format!("{page}?next={next}")
 }
 
 /// `next`, if it is a path of ours and nothing that a browser could take for another host.
@@ -181,6 +257,35 @@ mod tests {
         ] {
             assert_eq!(local_path(hostile), None, "{hostile:?}");
         }
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_says_who_came() {
+        let mut headers = HeaderMap::new();
+        let claimed = "198.51.100.9, 203.0.113.7, 10.0.0.2";
+        headers.insert("x-forwarded-for", HeaderValue::from_static(claimed));
+        let trusted: Vec<IpNet> = vec!["10.0.0.0/8".parse().expect("a network")];
+        let found = |peer: &str, trusted: &[IpNet]| {
+            let peer = peer.parse().expect("an address");
+            client(peer, &headers, trusted).to_string()
+        };
+        assert_eq!(found("10.0.0.1", &trusted), "203.0.113.7");
+        assert_eq!(found("::ffff:10.0.0.1", &trusted), "203.0.113.7");
+        assert_eq!(found("192.0.2.1", &trusted), "192.0.2.1");
+        assert_eq!(found("10.0.0.1", &[]), "10.0.0.1");
+    }
+
+    #[test]
+    fn a_browser_behind_a_proxy_is_not_here() {
+        let mut headers = HeaderMap::new();
+        assert!(!is_local(&headers));
+        headers.insert(header::HOST, HeaderValue::from_static("127.0.0.1:8080"));
+        assert!(is_local(&headers));
+        headers.insert("x-forwarded-for", HeaderValue::from_static("127.0.0.1"));
+        assert!(!is_local(&headers));
+        headers.remove("x-forwarded-for");
+        headers.insert(header::HOST, HeaderValue::from_static("storage.example"));
+        assert!(!is_local(&headers));
     }
 
     #[test]

@@ -4,10 +4,12 @@ use chrono::{DateTime, Utc};
 use sqlx::{query, query_as};
 use uuid::Uuid;
 
-use crate::ids::{MemberId, TenantId};
+use crate::accounts::ListedSession;
+use crate::ids::{MemberId, SessionId, TenantId};
 use crate::{Error, Tx};
 
 pub(crate) struct Row {
+    pub id: Uuid,
     pub tenant_id: Uuid,
     pub member_id: Uuid,
     pub email: String,
@@ -46,7 +48,7 @@ pub(crate) async fn insert(
 pub(crate) async fn get(tx: &mut Tx, token_hash: &[u8]) -> Result<Option<Row>, Error> {
     let row = query_as!(
         Row,
-        "SELECT s.tenant_id, s.member_id, m.email, t.name AS company, m.role, s.last_used_at, s.expires_at
+        "SELECT s.id, s.tenant_id, s.member_id, m.email, t.name AS company, m.role, s.last_used_at, s.expires_at
          FROM sessions s JOIN members m ON m.id = s.member_id JOIN tenants t ON t.id = s.tenant_id
          WHERE s.token_hash = $1 AND t.status <> 'deleted'",
         token_hash
@@ -97,4 +99,63 @@ pub(crate) async fn delete_expired(
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// Those of a member that can still be used, the last used first.
+pub(crate) async fn list(
+    tx: &mut Tx,
+    member: MemberId,
+    now: DateTime<Utc>,
+    last_used_after: DateTime<Utc>,
+) -> Result<Vec<ListedSession>, Error> {
+    let rows = query!(
+        "SELECT id, created_at, last_used_at, address, user_agent FROM sessions
+         WHERE member_id = $1 AND expires_at > $2 AND last_used_at > $3
+         ORDER BY last_used_at DESC, created_at DESC LIMIT 100",
+        member.0,
+        now,
+        last_used_after
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let listed = rows.into_iter().map(|row| ListedSession {
+        id: row.id.into(),
+        created_at: row.created_at,
+        last_used_at: row.last_used_at,
+        address: row.address,
+        user_agent: row.user_agent,
+    });
+    Ok(listed.collect())
+}
+
+/// `false`: the member has no such session.
+pub(crate) async fn delete_one(
+    tx: &mut Tx,
+    member: MemberId,
+    id: SessionId,
+) -> Result<bool, Error> {
+    let done = query!(
+        "DELETE FROM sessions WHERE member_id = $1 AND id = $2",
+        member.0,
+        id.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// All of a member's but `keep`; how many there were.
+pub(crate) async fn delete_others(
+    tx: &mut Tx,
+    member: MemberId,
+    keep: Option<SessionId>,
+) -> Result<u64, Error> {
+    let done = query!(
+        "DELETE FROM sessions WHERE member_id = $1 AND id IS DISTINCT FROM $2",
+        member.0,
+        keep.map(|id| id.0)
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected())
 }

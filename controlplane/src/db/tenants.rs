@@ -203,6 +203,13 @@ pub(crate) async fn set_status(
     Ok(())
 }
 
+pub(crate) async fn set_email(tx: &mut Tx, id: TenantId, email: &str) -> Result<(), Error> {
+    query!("UPDATE tenants SET email = $2 WHERE id = $1", id.0, email)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// Each figure: whether it is set at all, and to what (`None`: the plan's).
 pub(crate) struct LimitColumns {
     pub rate: Option<Option<i32>>,

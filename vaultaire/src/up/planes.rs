@@ -162,7 +162,17 @@ impl Planes<'_> {
                 self.secrets.admin_token.clone().into(),
             ),
         ];
-        for name in ["VAULTAIRE_PUBLIC_URL", "VAULTAIRE_REGION", "VAULTAIRE_LOG"] {
+        let mail = self.environment.get("VAULTAIRE_MAIL_DIR");
+        let mail = mail.map_or_else(|| self.dir.join("mail"), PathBuf::from);
+        own.push(("VAULTAIRE_MAIL_DIR", mail.into()));
+        for name in [
+            "VAULTAIRE_PUBLIC_URL",
+            "VAULTAIRE_REGION",
+            "VAULTAIRE_LOG",
+            "VAULTAIRE_SMTP_URL",
+            "VAULTAIRE_MAIL_FROM",
+            "VAULTAIRE_TRUSTED_PROXIES",
+        ] {
             own.extend(self.environment.get(name).map(|value| (name, value.into())));
         }
         let endpoint = self

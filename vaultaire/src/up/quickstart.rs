@@ -1,6 +1,8 @@
 //! What `up` ends its start with: the addresses, and lines to paste.
 //! It shows no secret; `tenant create` does that, to the one who asks.
 
+use std::path::PathBuf;
+
 use super::data_dir::DataDir;
 use super::planes::Addresses;
 use super::progress::say;
@@ -34,12 +36,23 @@ pub fn print(dir: &DataDir, addresses: &Addresses, environment: &Environment) {
     } else {
         format!(" (and {})", further.join(", "))
     };
+    let mail = match environment.get("VAULTAIRE_SMTP_URL") {
+        Some(_) => String::new(),
+        None => {
+            let folder = environment.get("VAULTAIRE_MAIL_DIR");
+            let folder = folder.map_or_else(|| dir.join("mail"), PathBuf::from);
+            format!(
+                "  Mail        {} (none is sent; after signing up, the page has the link)\n",
+                folder.display()
+            )
+        }
+    };
     say(&format!(
         "
   Dashboard   {dashboard}
   S3          {s3}{further}
   Logs        {}
-
+{mail}
   Make a tenant, and store an object in another terminal:
 
     eval \"$({vaultaire} tenant create --name Demo --email demo@example.com --export{place})\"

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use controlplane::access_keys::{self, AccessKey};
+use controlplane::accounts::Act;
 use sha2::{Digest, Sha256};
 use wire::{Action, Permission, Scope};
 
@@ -26,6 +27,7 @@ pub struct AccessKeysPage<'a> {
     known: String,
     form: &'a CreateFields,
     errors: FormErrors,
+    may_change: bool,
     /// The form was sent before; inside, the key that it made, where that can be told.
     already: Option<Option<String>>,
 }
@@ -164,6 +166,7 @@ pub fn list(
         keys: keys.into_iter().map(|key| Row::new(key, now)).collect(),
         form,
         errors,
+        may_change: member.session.may(Act::ManageAccessKeys),
         already,
     })
 }

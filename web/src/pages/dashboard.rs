@@ -5,6 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
+use controlplane::accounts::Act;
 use controlplane::tenants::Tenant;
 use controlplane::{access_keys, buckets, tenants};
 use wire::TenantStatus;
@@ -32,6 +33,7 @@ struct Dashboard<'a> {
     endpoint: &'a str,
     region: &'a str,
     usable_keys: usize,
+    may_create_keys: bool,
     buckets: Vec<BucketRow>,
     /// Nothing is left to be explained: there is a key and a bucket.
     ready: bool,
@@ -83,6 +85,7 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Fa
         endpoint: &config.s3_endpoint,
         region: &config.region,
         usable_keys,
+        may_create_keys: member.session.may(Act::ManageAccessKeys),
         ready: usable_keys > 0 && !buckets.is_empty(),
         buckets,
     })

@@ -4,15 +4,16 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use controlplane::accounts;
-use http::{Extensions, HeaderMap};
+use controlplane::accounts::{self, LogIn};
+use http::HeaderMap;
 use serde::Deserialize;
 
 use crate::App;
 use crate::errors::FormErrors;
 use crate::failure::{Failure, page};
-use crate::forgery::{Fields, VisitorForm, VisitorToken};
-use crate::session;
+use crate::forgery::{VisitorForm, VisitorToken, text_fields};
+use crate::pages::login_code;
+use crate::session::{self, Visit};
 
 #[derive(Template)]
 #[template(path = "pages/login.html")]
@@ -20,7 +21,7 @@ struct LogInPage<'a> {
     form_token: &'a str,
     next: &'a str,
     email: &'a str,
-    logged_out: bool,
+    notice: &'static str,
     errors: FormErrors,
 }
 
@@ -32,22 +33,8 @@ pub struct LogInQuery {
     notice: String,
 }
 
-#[derive(Deserialize, Default)]
-pub struct LogInFields {
-    #[serde(default)]
-    csrf_token: String,
-    #[serde(default)]
-    next: String,
-    #[serde(default)]
-    email: String,
-    #[serde(default)]
-    password: String,
-}
-
-impl Fields for LogInFields {
-    fn csrf_token(&self) -> &str {
-        &self.csrf_token
-    }
+text_fields! {
+    LogInFields { next, email, password }
 }
 
 pub async fn show(
@@ -63,38 +50,45 @@ pub async fn show(
         next: query.next,
         ..LogInFields::default()
     };
-    let logged_out = query.notice == "logged-out";
-    form(&app, &token, &fields, logged_out, FormErrors::default())
+    let notice = match query.notice.as_str() {
+        "logged-out" => "You are logged out.",
+        "password-set" => {
+            "Your password is set, and every session of your log-in was ended. Log in with the new one."
+        }
+        "email-confirmed" => "Your new address is confirmed. Log in with it from now on.",
+        "left" => "You have left the team.",
+        _ => "",
+    };
+    form(&app, &token, &fields, notice, FormErrors::default())
 }
 
 pub async fn submit(
     State(app): State<App>,
     headers: HeaderMap,
-    extensions: Extensions,
+    Visit(origin): Visit,
     VisitorForm { token, fields }: VisitorForm<LogInFields>,
 ) -> Result<Response, Failure> {
-    let origin = session::origin(&headers, &extensions);
     let email = fields.email.trim();
     match accounts::log_in(&app.cp, email, &fields.password, &origin).await {
-        Ok(signed_in) => {
-            // Whatever session the browser had before is over: nobody goes on under an old token.
-            if let Some((_, old)) = session::find(&app, &headers).await? {
-                accounts::log_out(&app.cp, &old).await?;
-            }
+        Ok(LogIn::Done(signed_in)) => {
             let next = destination(&fields.next);
-            Ok(session::start(&app, &signed_in.token, next))
+            session::replace(&app, &headers, &signed_in.token, next).await
+        }
+        Ok(LogIn::SecondStep(challenge)) => {
+            let next = destination(&fields.next);
+            Ok(login_code::begin(&app, &challenge, next))
         }
         Err(error) => {
             let status = error.status();
             let errors = FormErrors::explain(error, &["email", "password"])?;
-            let again = form(&app, &token, &fields, false, errors)?;
+            let again = form(&app, &token, &fields, "", errors)?;
             Ok((status, again).into_response())
         }
     }
 }
 
 /// Where to go after the log-in: a local path, or the dashboard.
-fn destination(next: &str) -> &str {
+pub fn destination(next: &str) -> &str {
     session::local_path(next).unwrap_or("/dashboard")
 }
 
@@ -102,14 +96,14 @@ fn form(
     app: &App,
     token: &VisitorToken,
     fields: &LogInFields,
-    logged_out: bool,
+    notice: &'static str,
     errors: FormErrors,
 ) -> Result<Response, Failure> {
     let shown = page(&LogInPage {
         form_token: token.as_str(),
         next: session::local_path(&fields.next).unwrap_or_default(),
         email: &fields.email,
-        logged_out,
+        notice,
         errors,
     })?;
     Ok(token.attach(app, shown))

@@ -1,12 +1,26 @@
 //! The pages, one to a file, and what the signed-in ones have in common.
 
 pub mod access_keys;
+pub mod account;
+pub mod change_email;
+pub mod change_password;
+pub mod confirm_signup;
 pub mod create_access_key;
 pub mod dashboard;
+pub mod email_links;
+pub mod forgot_password;
+mod forms;
+pub mod invitation;
 pub mod landing;
 pub mod login;
+pub mod login_code;
 pub mod logout;
+pub mod member;
+pub mod members;
+pub mod recovery_codes;
+pub mod reset_password;
 pub mod revoke_access_key;
+pub mod second_step;
 pub mod signup;
 
 use controlplane::accounts::Session;
@@ -24,6 +38,8 @@ pub struct Shell<'a> {
 pub enum Here {
     Overview,
     AccessKeys,
+    Members,
+    Account,
 }
 
 impl<'a> Shell<'a> {

@@ -1,19 +1,19 @@
-//! `/signup`: a company, an address, a password; then the dashboard.
-//! What was typed is kept when the form is shown again, but for the password.
+//! `/signup`: a company, an address, a password; then a mail.
+//! What was typed is kept when the form is shown again, but for the password; the answer is one for every address.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use controlplane::accounts::{self, SignUp};
-use http::{Extensions, HeaderMap, StatusCode};
-use serde::Deserialize;
+use http::{HeaderMap, StatusCode};
 
 use crate::App;
 use crate::errors::FormErrors;
 use crate::failure::{Failure, page};
-use crate::forgery::{Fields, VisitorForm, VisitorToken};
+use crate::forgery::{VisitorForm, VisitorToken, text_fields};
+use crate::pages::forms::NotePage;
 use crate::pages::landing::{self, Trial};
-use crate::session;
+use crate::session::{self, Visit};
 
 #[derive(Template)]
 #[template(path = "pages/signup.html")]
@@ -25,22 +25,8 @@ struct SignUpPage<'a> {
     errors: FormErrors,
 }
 
-#[derive(Deserialize, Default)]
-pub struct SignUpFields {
-    #[serde(default)]
-    csrf_token: String,
-    #[serde(default)]
-    company: String,
-    #[serde(default)]
-    email: String,
-    #[serde(default)]
-    password: String,
-}
-
-impl Fields for SignUpFields {
-    fn csrf_token(&self) -> &str {
-        &self.csrf_token
-    }
+text_fields! {
+    SignUpFields { company, email, password }
 }
 
 impl SignUpFields {
@@ -80,7 +66,7 @@ pub async fn show(
 pub async fn submit(
     State(app): State<App>,
     headers: HeaderMap,
-    extensions: Extensions,
+    Visit(origin): Visit,
     VisitorForm { token, fields }: VisitorForm<SignUpFields>,
 ) -> Result<Response, Failure> {
     let missing = fields.missing();
@@ -92,10 +78,19 @@ pub async fn submit(
         company: fields.company.trim().to_owned(),
         email: fields.email.trim().to_owned(),
         password: fields.password.clone(),
+        browser: token.as_str().to_owned(),
     };
-    let origin = session::origin(&headers, &extensions);
     match accounts::sign_up(&app.cp, new, &origin).await {
-        Ok(signed_in) => Ok(session::start(&app, &signed_in.token, "/dashboard")),
+        Ok(sent) => page(&NotePage {
+            title: "Look into your mail",
+            text: format!(
+                "We have sent a mail to {}. It holds a link that opens your account; the link works for 24 hours.",
+                fields.email.trim()
+            ),
+            mail_folder: app.cp.mail_folder(),
+            next: Some(("/signup", "No mail? Sign up again")),
+            link: sent.link.as_deref().filter(|_| session::is_local(&headers)),
+        }),
         Err(error) => {
             let status = error.status();
             let errors = FormErrors::explain(error, &["company", "email", "password"])?;

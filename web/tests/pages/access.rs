@@ -1,15 +1,22 @@
 //! Who may open what: the whole route table as a stranger, and one tenant's key as another's.
 
 use axum::body::Body;
+use controlplane::accounts::{Role, may};
 use http::{Method, Request, StatusCode};
 use web::Access;
 
-use crate::site::{Site, create_key};
+use crate::site::{Site, create_key, pair};
 
 fn concrete(path: &str) -> String {
     path.replace("{access_key_id}", "VLT00000000000000000")
+        .replace("{session_id}", NOBODY)
+        .replace("{member_id}", NOBODY)
+        .replace("{invitation_id}", NOBODY)
         .replace("{name}", "site.css")
 }
+
+/// An id that nobody has.
+const NOBODY: &str = "00000000000000000000000000000000";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_is_sent_from_every_members_route_to_the_log_in() {
@@ -19,6 +26,7 @@ async fn a_stranger_is_sent_from_every_members_route_to_the_log_in() {
     let id = id.element("access-key-id").to_owned();
     let mut walked = 0;
     for (path, access) in web::route_table() {
+        let named = path.contains('{');
         let path = concrete(path);
         for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
             let request = || {
@@ -29,21 +37,119 @@ async fn a_stranger_is_sent_from_every_members_route_to_the_log_in() {
             };
             let page = site.browser().send(request(), Body::empty()).await;
             match access {
-                Access::Member => {
+                Access::Member { .. } => {
                     walked += 1;
                     assert_eq!(page.status, StatusCode::SEE_OTHER, "{method} {path}");
                     assert!(page.location().starts_with("/login"), "{method} {path}");
                     assert!(!page.has("<main"));
                 }
-                Access::Public => assert_ne!(page.location(), "/login", "{method} {path}"),
+                Access::Public => {
+                    let code = path == "/login/code"; // there is nothing to go on with
+                    assert!(code || page.location() != "/login", "{method} {path}");
+                }
             }
         }
-        if access == Access::Member && path != "/logout" {
+        if let Access::Member { .. } = access {
             let own = path.replace("VLT00000000000000000", &id);
-            assert_eq!(member.get(&own).await.status, StatusCode::OK, "{own}");
+            let status = member.get(&own).await.status;
+            let expected = match (path.as_str(), named) {
+                ("/logout", _) => StatusCode::METHOD_NOT_ALLOWED,
+                (path, _) if path.ends_with("/end-others") => StatusCode::METHOD_NOT_ALLOWED,
+                (_, true) if own != path => StatusCode::OK,
+                (_, true) => status, // below
+                _ => StatusCode::OK,
+            };
+            assert_eq!(status, expected, "{own}");
         }
     }
-    assert!(walked >= 16, "{walked}");
+    assert!(walked >= 60, "{walked}");
+    site.close().await;
+}
+
+/// Every route as every role: what the table of roles denies is refused before anything else is looked at.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_role_may_what_the_table_says_and_nothing_else() {
+    let site = Site::start().await;
+    let mut owner = site.member("Engines", "ada@engines.example").await;
+    let mut team = vec![];
+    for role in ["admin", "developer", "billing", "read_only"] {
+        let email = format!("{role}@engines.example");
+        let browser = site.colleague(&mut owner, &email, role).await;
+        team.push((Role::parse(role).expect("a role"), browser));
+    }
+    team.push((Role::Owner, owner));
+    let mut refused = 0;
+    for (path, access) in web::route_table() {
+        let Access::Member { see, change } = access else {
+            continue;
+        };
+        for (role, browser) in &team {
+            for (method, act) in [(Method::GET, see), (Method::POST, change)] {
+                let request = Request::builder()
+                    .method(&method)
+                    .uri(concrete(path))
+                    .header("sec-fetch-site", "same-origin")
+                    .header("content-type", "application/x-www-form-urlencoded");
+                let page = browser.clone().send(request, Body::empty()).await;
+                let by_role = page.status == StatusCode::FORBIDDEN
+                    && page.has("Your role does not allow this");
+                assert_eq!(by_role, !may(*role, act), "{role:?} {method} {path}");
+                refused += usize::from(by_role);
+            }
+        }
+    }
+    assert!(refused >= 30, "{refused}");
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_posts_their_way_up_or_across() {
+    let site = Site::start().await;
+    let mut owner = site.member("Engines", "ada@engines.example").await;
+    let mut eve = site.member("Evil", "eve@evil.example").await;
+    let mut admin = site
+        .colleague(&mut owner, "admin@engines.example", "admin")
+        .await;
+    let mut developer = site
+        .colleague(&mut owner, "dev@engines.example", "developer")
+        .await;
+    let team = owner.get("/members").await;
+    let ids: Vec<&str> = team.body.split("data-member=\"").skip(1).collect();
+    let ids: Vec<&str> = ids.iter().filter_map(|id| id.split('"').next()).collect();
+    let [first, second] = ids[..] else {
+        panic!("two can be managed: {ids:?}");
+    };
+    for id in [first, second] {
+        let path = format!("/members/{id}");
+        let form = |page: &crate::site::Page| {
+            let token = page.hidden_fields("/logout").remove(0);
+            vec![token, pair("role", "owner"), pair("tenant_id", "x")]
+        };
+        let ours = [("sec-fetch-site", "same-origin")];
+        for browser in [&mut owner, &mut admin, &mut developer] {
+            let fields = form(&browser.get("/members").await);
+            let page = browser.post(&path, &fields, &ours).await;
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.body);
+        }
+        let fields = form(&eve.get("/members").await);
+        let mut fields: Vec<_> = fields.into_iter().filter(|(k, _)| k != "role").collect();
+        fields.push(pair("role", "billing"));
+        for path in [
+            path.clone(),
+            format!("{path}/remove"),
+            format!("{path}/transfer"),
+        ] {
+            let page = eve.post(&path, &fields, &ours).await;
+            assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+        }
+        assert_eq!(eve.get(&path).await.status, StatusCode::NOT_FOUND);
+    }
+    // The twin: what an admin may.
+    let path = format!("/members/{second}");
+    let page = admin.get(&path).await;
+    let answer = admin.submit(&path, &page, &[("role", "billing")]).await;
+    assert_eq!(answer.location(), "/members?notice=role");
+    assert!(owner.get("/members").await.has(">billing<"));
     site.close().await;
 }
 

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Request, StatusCode};
 
-use crate::site::{PASSWORD, Page, Site, create_key, pair};
+use crate::site::{Page, Site, create_key, pair, press};
 
 fn check(page: &Page, what: &str) {
     let policy = page.header("content-security-policy").unwrap_or_default();
@@ -99,12 +99,10 @@ async fn over_tls_cookies_are_bound_to_the_host_and_plain_http_is_given_up() {
     assert!(hsts.is_some_and(|value| value.starts_with("max-age=31536000")));
     let line = form.header("set-cookie").expect("the form's cookie");
     assert!(line.starts_with("__Host-vaultaire-form=") && line.contains("; Secure"));
-    let fields = [
-        ("company", "Engines"),
-        ("email", "ada@engines.example"),
-        ("password", PASSWORD),
-    ];
-    let answer = browser.submit("/signup", &form, &fields).await;
+    let link = site
+        .sign_up(&mut browser, "Engines", "ada@engines.example")
+        .await;
+    let answer = press(&mut browser, &link, &[]).await;
     let line = answer.header("set-cookie").expect("the session's cookie");
     assert!(line.starts_with("__Host-vaultaire=") && line.contains("; Secure"));
     assert!(!line.contains("Domain"));

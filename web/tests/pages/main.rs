@@ -5,5 +5,6 @@ mod accounts;
 mod forgery;
 mod headers;
 mod keys;
+mod logins;
 mod site;
 mod story;

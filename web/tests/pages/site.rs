@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Router;
 use axum::body::Body;
 use chrono::{DateTime, Duration};
-use controlplane::{Clock, Config, ControlPlane, EngineConfig, MasterKey, PlacementKind};
+use controlplane::{
+    Clock, Config, ControlPlane, EngineConfig, MailConfig, MasterKey, PlacementKind,
+};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
 use sqlx::{Connection, PgConnection};
@@ -21,6 +23,7 @@ pub struct Site {
     pub clock: Clock,
     server: String,
     pub database: String,
+    folder: tempfile::TempDir,
 }
 
 impl Site {
@@ -46,6 +49,7 @@ impl Site {
         }
         let (_, rest) = server.split_once('@').expect("user@host in the URL");
         let (address, _) = rest.split_once('/').expect("host/database in the URL");
+        let folder = tempfile::tempdir().expect("a folder");
         let clock = Clock::at(DateTime::UNIX_EPOCH + Duration::days(20_000));
         let config = Config {
             database_url: format!("postgres://{name}:x@{address}/{name}"),
@@ -64,6 +68,8 @@ impl Site {
                 pool_bucket: None,
             },
             share_hold_seconds: 600,
+            mail: MailConfig::Folder(folder.path().join("mail")),
+            trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
         };
         let cp = ControlPlane::start(config, clock.clone())
             .await
@@ -75,6 +81,7 @@ impl Site {
             clock,
             database: format!("{}/{name}", server.rsplit_once('/').expect("a URL").0),
             server,
+            folder,
         }
     }
 
@@ -88,16 +95,77 @@ impl Site {
     /// A browser in which a new customer is logged in.
     pub async fn member(&self, company: &str, email: &str) -> Browser {
         let mut browser = self.browser();
+        let link = self.sign_up(&mut browser, company, email).await;
+        let answer = press(&mut browser, &link, &[]).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        assert_eq!(answer.location(), "/dashboard");
+        browser
+    }
+
+    /// Sends the form, and waits for the mail's link: path and query.
+    pub async fn sign_up(&self, browser: &mut Browser, company: &str, email: &str) -> String {
         let form = browser.get("/signup").await;
         let fields = [
             ("company", company),
             ("email", email),
             ("password", PASSWORD),
         ];
-        let answer = browser.submit("/signup", &form, &fields).await;
-        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
-        assert_eq!(answer.location(), "/dashboard");
+        let sent = browser.submit("/signup", &form, &fields).await;
+        assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
+        self.link("confirm_sign_up", email).await
+    }
+
+    /// Another member of the team of `owner`, logged in.
+    pub async fn colleague(&self, owner: &mut Browser, email: &str, role: &str) -> Browser {
+        let form = owner.get("/members").await;
+        let fields = [("email", email), ("role", role)];
+        let sent = owner.submit("/members", &form, &fields).await;
+        assert_eq!(sent.location(), "/members?notice=invited", "{}", sent.body);
+        let link = self.link("invitation", email).await;
+        let mut browser = self.browser();
+        let answer = press(&mut browser, &link, &[("password", PASSWORD)]).await;
+        assert_eq!(answer.location(), "/dashboard", "{}", answer.body);
         browser
+    }
+
+    /// Waits for a mail of that kind to that address, takes it out, and gives its link's path and query.
+    pub async fn link(&self, kind: &str, to: &str) -> String {
+        let text = self.mail(kind, to).await;
+        let public_url = &self.cp.config().public_url;
+        let at = text
+            .find("http")
+            .unwrap_or_else(|| panic!("no link in {text}"));
+        let link = text[at..].split_whitespace().next().expect("a link");
+        let path = link.strip_prefix(public_url.as_str());
+        path.unwrap_or_else(|| panic!("{link} is elsewhere"))
+            .to_owned()
+    }
+
+    /// The plain part of such a mail.
+    pub async fn mail(&self, kind: &str, to: &str) -> String {
+        let folder = self.folder.path().join("mail");
+        let look = || {
+            let entries = std::fs::read_dir(&folder).ok()?;
+            let files = entries.filter_map(|entry| Some(entry.ok()?.path()));
+            files
+                .filter(|file| file.to_string_lossy().ends_with(".eml"))
+                .filter(|file| file.to_string_lossy().contains(&format!("-{kind}-")))
+                .find_map(|file| {
+                    let whole = std::fs::read_to_string(&file).ok()?;
+                    let line = format!("\r\nTo: {to}\r\n");
+                    whole.contains(&line).then_some((file, whole))
+                })
+        };
+        for _ in 0..2000 {
+            if let Some((file, whole)) = look() {
+                std::fs::remove_file(file).expect("removed");
+                let (_, plain) = whole.split_once("text/plain").expect("a plain part");
+                let (plain, _) = plain.split_once("text/html").expect("an HTML part");
+                return plain.to_owned();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("no mail of the kind {kind} to {to}");
     }
 
     pub async fn sql(&self, statement: &str) {
@@ -295,6 +363,14 @@ impl Page {
         assert!(body.len() < 30_000, "{} bytes", body.len());
         assert_eq!(self.header("cache-control"), Some("no-store"));
     }
+}
+
+/// Opens a mail's link, and presses the button of the page that it leads to.
+pub async fn press(browser: &mut Browser, link: &str, fields: &[(&str, &str)]) -> Page {
+    let page = browser.get(link).await;
+    assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+    let (action, _) = link.split_once('?').expect("a token");
+    browser.submit(action, &page, fields).await
 }
 
 pub fn encode(text: &str) -> String {

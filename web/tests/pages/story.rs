@@ -2,7 +2,7 @@
 
 use http::StatusCode;
 
-use crate::site::{PASSWORD, Site, create_key};
+use crate::site::{Site, create_key, press};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sign_up_make_a_key_revoke_it_log_out() {
@@ -12,13 +12,10 @@ async fn sign_up_make_a_key_revoke_it_log_out() {
 
     let landing = browser.get("/").await;
     assert!(landing.has("$1,499") && landing.has("40\u{a0}TB") && landing.has("href=\"/signup\""));
-    let form = browser.get("/signup").await;
-    let fields = [
-        ("company", "Analytical Engines"),
-        ("email", "ada@engines.example"),
-        ("password", PASSWORD),
-    ];
-    let answer = browser.submit("/signup", &form, &fields).await;
+    let link = site
+        .sign_up(&mut browser, "Analytical Engines", "ada@engines.example")
+        .await;
+    let answer = press(&mut browser, &link, &[]).await;
     assert_eq!(answer.location(), "/dashboard");
 
     let overview = browser.get("/dashboard").await;

@@ -1,5 +1,15 @@
-//! Signing up, logging in and out, and sessions.
-//! Nothing here tells whether an address is registered, in words or in time; signing up alone must.
+//! Signing up, logging in and out, sessions, and what a member does to their own log-in.
+//! Nothing here tells whether an address is registered, in words or in time.
+
+pub(crate) mod attempts;
+mod email_change;
+mod log_in;
+pub(crate) mod password;
+mod role;
+mod sessions;
+mod sign_up;
+mod throttle;
+mod totp;
 
 use std::fmt;
 
@@ -8,24 +18,32 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::ids::{MemberId, TenantId};
-use crate::tenants::TRIAL;
-use crate::{Actor, ControlPlane, Error, Origin, Tx, audit, db, passwords, random, tenants};
+pub use email_change::{
+    EmailChange, change_email, confirm_email, email_behind, pending_email, undo_email,
+};
+pub use log_in::{LogIn, log_in, log_in_with_code};
+pub use password::{change_password, forgot_password, is_reset_open, reset_password};
+pub use role::{Act, Role, may};
+pub use sessions::{ListedSession, end_other_sessions, end_session, list_sessions};
+pub use sign_up::{
+    PendingSignUp, Proof, SignUp, SignUpSent, confirm_sign_up, pending_sign_up, sign_up,
+};
+pub(crate) use throttle::Throttle;
+pub use totp::{
+    RecoveryCodes, SecondStep, TotpSetup, begin_totp, disable_totp, enable_totp,
+    new_recovery_codes, resume_totp, second_step,
+};
+
+use crate::ids::{MemberId, SessionId, TenantId};
+use crate::{Actor, ControlPlane, Error, Tx, audit, db, random};
 
 /// A session that nobody uses ends after this.
 const IDLE: Duration = Duration::days(2);
 /// Every session ends after this.
 const ABSOLUTE: Duration = Duration::days(14);
 const TOUCH_AFTER: Duration = Duration::minutes(5);
-/// Attempts to log in, on one address, in the window.
-const ATTEMPTS: i64 = 10;
-const WINDOW: Duration = Duration::minutes(15);
-
-pub struct SignUp {
-    pub company: String,
-    pub email: String,
-    pub password: String,
-}
+/// A link in a mail was used, is too old, or never was.
+const DEAD_LINK: &str = "This link was used already, is too old, or was replaced by a newer one.";
 
 /// What the browser's cookie holds. Only its SHA-256 is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -60,6 +78,7 @@ impl fmt::Debug for SessionToken {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
+    pub id: SessionId,
     pub tenant_id: TenantId,
     pub member_id: MemberId,
     pub email: String,
@@ -70,94 +89,10 @@ pub struct Session {
     pub csrf_token: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    Owner,
-    Admin,
-    Developer,
-    Billing,
-    ReadOnly,
-}
-
 #[derive(Debug)]
 pub struct SignedIn {
     pub token: SessionToken,
     pub session: Session,
-}
-
-impl Role {
-    /// `None` for a role that this release does not know; its bearer may do nothing.
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "owner" => Some(Self::Owner),
-            "admin" => Some(Self::Admin),
-            "developer" => Some(Self::Developer),
-            "billing" => Some(Self::Billing),
-            "read_only" => Some(Self::ReadOnly),
-            _ => None,
-        }
-    }
-}
-
-/// A tenant on the trial plan, its owner and a session, or none of them.
-pub async fn sign_up(
-    cp: &ControlPlane,
-    sign_up: SignUp,
-    origin: &Origin,
-) -> Result<SignedIn, Error> {
-    let company = tenants::check_name("company", &sign_up.company)?;
-    let email = fold_email(&sign_up.email)?;
-    passwords::check_length(&sign_up.password)?;
-    let hash = cp.passwords().hash(&sign_up.password).await?;
-    let member = MemberId::random();
-    let actor = Actor::Member {
-        id: member,
-        email: email.clone(),
-    };
-    let owner = tenants::Owner {
-        id: member,
-        email: &email,
-        password_hash: Some(&hash),
-    };
-    let mut tx = cp.begin_system().await?.acting(actor, origin.clone());
-    let tenant = tenants::insert(&mut tx, cp, TRIAL, &company, owner).await?;
-    let signed_in = begin_session(&mut tx, cp, tenant, member).await?;
-    db::revision::next_for_tenant(&mut tx, tenant).await?;
-    tx.commit().await?;
-    Ok(signed_in)
-}
-
-/// One answer for a wrong password and an unknown address. The 11th attempt on one address within a quarter of an
-/// hour is [`Error::TooManyRequests`], whatever the password.
-pub async fn log_in(
-    cp: &ControlPlane,
-    email: &str,
-    password: &str,
-    origin: &Origin,
-) -> Result<SignedIn, Error> {
-    // What is no address is an unknown one.
-    let email = fold_email(email).unwrap_or_else(|_| email.to_lowercase());
-    let account = sha256(&["login", &email]);
-    count_attempt(cp, &account).await?;
-    let mut tx = cp.begin_system().await?;
-    let found = db::members::credentials(&mut tx, &email).await?;
-    drop(tx); // no connection is held while hashing
-    let hash = found.as_ref().and_then(|f| f.password_hash.clone());
-    let matches = cp.passwords().verify(password, hash).await?;
-    let Some(found) = found.filter(|_| matches) else {
-        tracing::info!(address = ?origin.address, "log-in refused");
-        return Err(Error::Unauthorized("The address or the password is wrong."));
-    };
-    let (tenant, member) = (TenantId(found.tenant_id), MemberId(found.id));
-    let actor = Actor::Member { id: member, email };
-    let mut tx = cp.begin_system().await?.acting(actor, origin.clone());
-    db::login_failures::delete_of(&mut tx, &account).await?;
-    let now = cp.clock().now();
-    db::sessions::delete_expired(&mut tx, member, now, now - IDLE).await?;
-    let signed_in = begin_session(&mut tx, cp, tenant, member).await?;
-    audit::record(&mut tx, cp, Some(tenant), "session.begin", "", json!({})).await?;
-    tx.commit().await?;
-    Ok(signed_in)
 }
 
 /// A session that is over already is none.
@@ -192,6 +127,7 @@ pub async fn session(cp: &ControlPlane, token: &SessionToken) -> Result<Option<S
         last_used_at = now;
     }
     Ok(Some(Session {
+        id: row.id.into(),
         tenant_id: row.tenant_id.into(),
         member_id: row.member_id.into(),
         email: row.email,
@@ -202,25 +138,22 @@ pub async fn session(cp: &ControlPlane, token: &SessionToken) -> Result<Option<S
     }))
 }
 
-/// Counts the attempt as a failure before the password is looked at: of many at once no more than the limit pass.
-/// Success takes them away again.
-async fn count_attempt(cp: &ControlPlane, account: &[u8; 32]) -> Result<(), Error> {
-    let now = cp.clock().now();
-    let mut tx = cp.begin_system().await?;
-    db::login_failures::lock(&mut tx, account).await?;
-    let (count, oldest) = db::login_failures::since(&mut tx, account, now - WINDOW).await?;
-    if count >= ATTEMPTS {
-        let wait = oldest.map_or(WINDOW, |oldest| oldest + WINDOW - now);
-        return Err(Error::TooManyRequests {
-            retry_after_seconds: wait.num_seconds().max(1).unsigned_abs(),
-        });
+impl Session {
+    pub fn may(&self, act: Act) -> bool {
+        may(self.role, act)
     }
-    db::login_failures::delete_before(&mut tx, now - WINDOW).await?;
-    db::login_failures::insert(&mut tx, account, now).await?;
-    tx.commit().await
+
+    /// In whose name a transaction of this session acts.
+    pub fn actor(&self) -> Actor {
+        Actor::Member {
+            id: self.member_id,
+            email: self.email.clone(),
+        }
+    }
 }
 
-async fn begin_session(
+/// A new token each time: what a browser held before a log-in opens nothing after it.
+pub(crate) async fn begin_session(
     tx: &mut Tx,
     cp: &ControlPlane,
     tenant: TenantId,
@@ -236,6 +169,7 @@ async fn begin_session(
         "This release does not know the member's role.",
     ))?;
     let session = Session {
+        id: row.id.into(),
         tenant_id: tenant,
         member_id: member,
         email: row.email,
@@ -262,7 +196,7 @@ pub(crate) fn fold_email(email: &str) -> Result<String, Error> {
     }
 }
 
-fn sha256(parts: &[&str]) -> [u8; 32] {
+pub(crate) fn sha256(parts: &[&str]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {
         hash.update(part.len().to_be_bytes());

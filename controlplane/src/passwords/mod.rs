@@ -1,7 +1,8 @@
 //! Password hashing: Argon2id at OWASP's figures, off the async threads, a few at a time.
 //! <https://cheatsheetseries.owasp.org/cheatsheets/Password_Storage_Cheat_Sheet.html>
 
-use std::sync::{Arc, OnceLock};
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
@@ -17,6 +18,11 @@ const MAX_BYTES: usize = 1024;
 const AT_ONCE: usize = 4;
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
+/// The most common ones of at least the least length, by Royce Williams, as Django has them (BSD, CC BY-SA).
+/// <https://github.com/django/django/blob/main/django/contrib/auth/common-passwords.txt.gz>
+static COMMON: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("common.txt").lines().collect());
+
 #[derive(Clone)]
 pub(crate) struct Passwords {
     turns: Arc<Semaphore>,
@@ -29,7 +35,7 @@ impl Passwords {
         }
     }
 
-    /// The PHC string. The password was checked with [`check_length`] before.
+    /// The PHC string. The password was checked with [`check_new`] before.
     pub(crate) async fn hash(&self, password: &str) -> Result<String, Error> {
         let password = Zeroizing::new(password.to_owned());
         self.in_turn(move || hash_now(password.as_bytes())).await?
@@ -73,20 +79,32 @@ impl Passwords {
     }
 }
 
-pub(crate) fn check_length(password: &str) -> Result<(), Error> {
+pub(crate) fn check_new(password: &str) -> Result<(), Error> {
     if password.len() < MIN_BYTES {
         return Err(Error::validation(
             "password",
             format!("Use at least {MIN_BYTES} characters."),
         ));
     }
-    if password.len() > MAX_BYTES {
+    check_size(password)?;
+    // As they are typed: a capital letter at the start is the first thing that everybody tries.
+    if COMMON.contains(password.to_lowercase().as_str()) {
         return Err(Error::validation(
             "password",
-            format!("Use at most {MAX_BYTES} bytes."),
+            "That is one of the passwords that are tried first. Choose another; a few unrelated words do well.",
         ));
     }
     Ok(())
+}
+
+/// What is too large to be anyone's password is refused before any work is done on it.
+pub(crate) fn check_size(password: &str) -> Result<(), Error> {
+    match password.len() > MAX_BYTES {
+        true => Err(Error::BadRequest(format!(
+            "A password has at most {MAX_BYTES} bytes."
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn argon2() -> Result<Argon2<'static>, Error> {
@@ -142,9 +160,24 @@ mod tests {
 
     #[test]
     fn lengths_are_bounded_on_both_sides() {
-        assert!(check_length("1234567").is_err());
-        assert!(check_length("12345678").is_ok());
-        assert!(check_length(&"x".repeat(1024)).is_ok());
-        assert!(check_length(&"x".repeat(10_000)).is_err());
+        assert!(check_new("horse b").is_err());
+        assert!(check_new("horse ba").is_ok());
+        assert!(check_new(&"x".repeat(64)).is_ok());
+        assert!(check_new(&"x".repeat(1024)).is_ok());
+        let refused = check_new(&"x".repeat(10_000)).err();
+        assert_eq!(refused.map(|error| error.status().as_u16()), Some(400));
+    }
+
+    #[test]
+    fn what_everybody_tries_first_is_refused() {
+        for common in ["12345678", "password1", "Password1", "qwertyuiop"] {
+            let refused = check_new(common).err();
+            assert_eq!(
+                refused.as_ref().and_then(Error::field),
+                Some("password"),
+                "{common}"
+            );
+        }
+        assert!(check_new("qwertyuiop and a horse").is_ok());
     }
 }
