@@ -326,6 +326,11 @@ impl Stack {
         String::from_utf8_lossy(&output.stderr).into_owned()
     }
 
+    /// Where mail lies that is not sent.
+    pub fn mail(&self) -> PathBuf {
+        self.data_dir().join("mail")
+    }
+
     pub fn log(&self, name: &str) -> PathBuf {
         self.data_dir().join("logs").join(format!("{name}.log"))
     }

@@ -97,6 +97,10 @@ async fn sign_up(browser: &Chromium, email: &str) {
     assert_eq!(browser.path().await, "/signup");
     browser.fill("#password", PASSWORD).await;
     browser.click("#submit").await;
+    // On one's own machine the page shows what the mail holds, and the link asks for a click.
+    browser.click("#mail-link").await;
+    assert_eq!(browser.path().await, "/signup/confirm");
+    browser.click("#submit").await;
     browser.find("#create-first-key").await;
     assert_eq!(browser.path().await, "/dashboard");
 }

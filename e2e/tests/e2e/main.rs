@@ -9,6 +9,7 @@ mod engines;
 mod house;
 mod isolation;
 mod limits;
+mod logins;
 mod outage;
 mod revocation;
 mod rolling;
