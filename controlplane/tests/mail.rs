@@ -8,7 +8,8 @@ use controlplane::{Clock, Config, ControlPlane, MailConfig, Origin};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpListener;
 
-use crate::plane::{Plane, eventually, sign_up};
+use crate::plane::{Plane, eventually};
+use crate::sign_up::sign_up;
 
 /// An SMTP server of a few words, which refuses the first `refusals` mails for now.
 /// <https://www.rfc-editor.org/rfc/rfc5321#appendix-D>

@@ -20,5 +20,6 @@ mod recovery;
 mod revisions;
 mod sealed;
 mod second_step;
+mod sign_up;
 mod stream;
 mod versions;

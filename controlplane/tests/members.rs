@@ -2,20 +2,13 @@
 
 use chrono::Duration;
 use controlplane::accounts::{self, Act, Role, SignedIn, may};
-use controlplane::{Error, Origin, audit, members};
+use controlplane::{Origin, audit, members};
 
-use crate::accounts::log_in;
+use crate::accounts::{log_in, status};
 use crate::plane::{PASSWORD, Plane};
 
 fn origin() -> Origin {
     Origin::default()
-}
-
-fn status<T>(answer: &Result<T, Error>) -> u16 {
-    match answer {
-        Ok(_) => 200,
-        Err(error) => error.status().as_u16(),
-    }
 }
 
 /// A member of `by`'s team, through an invitation.

@@ -6,7 +6,7 @@ use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
-use controlplane::accounts::{self, Proof, SignUp, SignedIn};
+use controlplane::accounts::{self, Proof, SignedIn};
 use controlplane::ids::TenantId;
 use controlplane::{
     Clock, Config, ControlPlane, EngineConfig, MailConfig, MasterKey, Origin, PlacementKind,
@@ -27,6 +27,7 @@ use wire::{FromNode, NodeClaims, ToNode};
 
 use crate::database::Database;
 use crate::engine::Engine;
+use crate::sign_up::sign_up;
 
 pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests";
 pub const ENGINE_SECRET: &str = "the-engines-own-secret";
@@ -203,16 +204,6 @@ impl Plane {
             .unwrap();
         stream.say(&hello(revision)).await;
         stream
-    }
-}
-
-/// What somebody at [`BROWSER`] types.
-pub fn sign_up(email: &str) -> SignUp {
-    SignUp {
-        company: "Acme".to_owned(),
-        email: email.to_owned(),
-        password: PASSWORD.to_owned(),
-        browser: BROWSER.to_owned(),
     }
 }
 

@@ -4,17 +4,11 @@ use chrono::Duration;
 use controlplane::accounts::{self, EmailChange, Session, SessionToken};
 use controlplane::{Error, Origin, audit};
 
-use crate::accounts::log_in;
-use crate::plane::{PASSWORD, Plane, sign_up};
+use crate::accounts::{log_in, status};
+use crate::plane::{PASSWORD, Plane};
+use crate::sign_up::sign_up;
 
 const NEW: &str = "another horse entirely";
-
-fn status<T>(answer: &Result<T, Error>) -> u16 {
-    match answer {
-        Ok(_) => 200,
-        Err(error) => error.status().as_u16(),
-    }
-}
 
 async fn is_alive(plane: &Plane, token: &SessionToken) -> bool {
     accounts::session(&plane.cp, token).await.unwrap().is_some()
