@@ -1,12 +1,15 @@
 //! Settings by environment: every name that Vaultaire reads stands in [`SETTINGS`], and in `settings.md`.
 //! Nothing else in this crate may ask the environment for a setting.
 
+mod dashboard;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use controlplane::MailConfig;
 use ipnet::IpNet;
 
@@ -296,41 +299,9 @@ pub fn controlplane(
             .to_owned(),
         engine,
         share_hold_seconds: seconds(environment, "VAULTAIRE_SHARE_HOLD_SECONDS", 600)?.max(10),
-        mail: mail(environment)?,
-        trusted_proxies: trusted_proxies(environment)?,
+        mail: dashboard::mail(environment)?,
+        trusted_proxies: dashboard::trusted_proxies(environment)?,
     })
-}
-
-fn mail(environment: &Environment) -> anyhow::Result<MailConfig> {
-    let from = environment.get("VAULTAIRE_MAIL_FROM");
-    match (environment.get("VAULTAIRE_SMTP_URL"), from) {
-        (Some(url), Some(from)) => Ok(MailConfig::Smtp {
-            url: url.to_owned(),
-            from: from.to_owned(),
-        }),
-        (Some(_), None) => {
-            bail!("VAULTAIRE_SMTP_URL is set, but VAULTAIRE_MAIL_FROM, the sender, is not.")
-        }
-        (None, _) => Ok(MailConfig::Folder(
-            environment
-                .get("VAULTAIRE_MAIL_DIR")
-                .unwrap_or("vaultaire-mail")
-                .into(),
-        )),
-    }
-}
-
-fn trusted_proxies(environment: &Environment) -> anyhow::Result<Vec<IpNet>> {
-    const NAME: &str = "VAULTAIRE_TRUSTED_PROXIES";
-    let list = environment.get(NAME).unwrap_or_default().split(',');
-    let networks = list.map(str::trim).filter(|text| !text.is_empty());
-    networks
-        .map(|text| {
-            let address = text.parse::<IpAddr>().map(IpNet::from);
-            let network = address.or_else(|_| text.parse::<IpNet>());
-            network.with_context(|| format!("{NAME}: {text:?} is no address and no network."))
-        })
-        .collect()
 }
 
 pub struct Dataplane {

@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use nix::unistd::{AccessFlags, Uid, User, access};
 
 use crate::private_file;
+use crate::settings::Environment;
 
 /// Counts up when a release can no longer read what an older one left.
 const FORMAT: &str = "vaultaire data directory, format 1";
@@ -164,6 +165,12 @@ impl DataDir {
 
     pub fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         self.path.join(name)
+    }
+
+    /// Where mail lies that is not sent.
+    pub fn mail(&self, environment: &Environment) -> PathBuf {
+        let folder = environment.get("VAULTAIRE_MAIL_DIR");
+        folder.map_or_else(|| self.join("mail"), PathBuf::from)
     }
 
     pub fn log(&self, name: &str) -> PathBuf {

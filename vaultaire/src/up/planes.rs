@@ -162,9 +162,7 @@ impl Planes<'_> {
                 self.secrets.admin_token.clone().into(),
             ),
         ];
-        let mail = self.environment.get("VAULTAIRE_MAIL_DIR");
-        let mail = mail.map_or_else(|| self.dir.join("mail"), PathBuf::from);
-        own.push(("VAULTAIRE_MAIL_DIR", mail.into()));
+        own.push(("VAULTAIRE_MAIL_DIR", self.dir.mail(self.environment).into()));
         for name in [
             "VAULTAIRE_PUBLIC_URL",
             "VAULTAIRE_REGION",

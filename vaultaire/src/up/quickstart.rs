@@ -1,8 +1,6 @@
 //! What `up` ends its start with: the addresses, and lines to paste.
 //! It shows no secret; `tenant create` does that, to the one who asks.
 
-use std::path::PathBuf;
-
 use super::data_dir::DataDir;
 use super::planes::Addresses;
 use super::progress::say;
@@ -38,14 +36,10 @@ pub fn print(dir: &DataDir, addresses: &Addresses, environment: &Environment) {
     };
     let mail = match environment.get("VAULTAIRE_SMTP_URL") {
         Some(_) => String::new(),
-        None => {
-            let folder = environment.get("VAULTAIRE_MAIL_DIR");
-            let folder = folder.map_or_else(|| dir.join("mail"), PathBuf::from);
-            format!(
-                "  Mail        {} (none is sent; after signing up, the page has the link)\n",
-                folder.display()
-            )
-        }
+        None => format!(
+            "  Mail        {} (none is sent; after signing up, the page has the link)\n",
+            dir.mail(environment).display()
+        ),
     };
     say(&format!(
         "
