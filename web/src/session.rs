@@ -141,14 +141,20 @@ fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     client
 }
 
-/// Whether the browser is on this machine and no proxy is between.
+/// Whether the browser is on this machine and no proxy is between. One that hides itself and the host that was asked for
+/// is given away by the form's `Origin`.
 pub fn is_local(headers: &HeaderMap) -> bool {
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let host = host.map(|host| host.rsplit_once(':').map_or(host, |(host, _)| host));
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_loopback = |authority: &str| {
+        let host = authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host);
+        matches!(host, "127.0.0.1" | "localhost" | "[::1]")
+    };
     let proxied = ["forwarded", "x-forwarded-for", "x-real-ip", "via"];
-    matches!(host, Some("127.0.0.1" | "localhost" | "[::1]"))
+    let origin = text(header::ORIGIN).and_then(|origin| origin.split_once("://"));
+    text(header::HOST).is_some_and(is_loopback)
+        && origin.is_none_or(|(_, authority)| is_loopback(authority))
         && !proxied.iter().any(|name| headers.contains_key(*name))
 }
 
@@ -284,6 +290,13 @@ mod tests {
         headers.insert("x-forwarded-for", HeaderValue::from_static("127.0.0.1"));
         assert!(!is_local(&headers));
         headers.remove("x-forwarded-for");
+        let own = HeaderValue::from_static("http://127.0.0.1:8080");
+        headers.insert(header::ORIGIN, own);
+        assert!(is_local(&headers));
+        let hidden = HeaderValue::from_static("https://storage.example");
+        headers.insert(header::ORIGIN, hidden);
+        assert!(!is_local(&headers));
+        headers.remove(header::ORIGIN);
         headers.insert(header::HOST, HeaderValue::from_static("storage.example"));
         assert!(!is_local(&headers));
     }

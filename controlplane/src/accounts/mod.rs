@@ -188,7 +188,9 @@ pub(crate) fn fold_email(email: &str) -> Result<String, Error> {
         && !folded.chars().any(|c| c.is_whitespace() || c.is_control())
         && folded.split_once('@').is_some_and(|(local, domain)| {
             !local.is_empty() && !domain.is_empty() && !domain.contains('@')
-        });
+        })
+        // What no mail can be sent to.
+        && folded.parse::<lettre::Address>().is_ok();
     if plausible {
         Ok(folded)
     } else {
