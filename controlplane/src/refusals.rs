@@ -15,6 +15,8 @@ const KEEP: i64 = 1000;
 const KEEP_FOR: TimeDelta = TimeDelta::days(7);
 /// Listed at once.
 const MOST: i64 = 1000;
+/// What fits in a column.
+const MOST_COUNTED: u64 = i64::MAX as u64;
 /// No text of a node's is longer.
 const MAX_TEXT: usize = 256;
 
@@ -87,18 +89,30 @@ pub async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Refusal>, Error> 
 /// Keeps what a node reported.
 pub(crate) async fn record(cp: &ControlPlane, node: NodeId, kept: Vec<Kept>) -> Result<(), Error> {
     let mut tenants: HashMap<TenantId, Vec<Kept>> = HashMap::new();
-    for refusal in kept {
-        let texts = [&refusal.request_id, &refusal.operation, &refusal.bucket];
+    for mut refusal in kept {
+        let texts = [
+            &refusal.request_id,
+            &refusal.operation,
+            &refusal.bucket,
+            &refusal.access_key_id,
+            &refusal.code,
+        ];
         let sound = texts
             .iter()
             .all(|text| text.len() <= MAX_TEXT && !text.contains('\0'));
-        if let Some(tenant) = refusal.tenant_id.parse().ok().filter(|_| sound) {
-            tenants.entry(tenant).or_default().push(refusal);
+        let Some(tenant) = refusal.tenant_id.parse().ok().filter(|_| sound) else {
+            continue;
+        };
+        for figure in [&mut refusal.counter, &mut refusal.limit] {
+            *figure = figure.map(|figure| figure.min(MOST_COUNTED));
         }
+        refusal.status = refusal.status.min(999);
+        tenants.entry(tenant).or_default().push(refusal);
     }
     let mut tx = cp.begin_system().await?;
     for (tenant, refusals) in &tenants {
-        db::refusals::insert(&mut tx, *tenant, node, refusals).await?;
+        let refusals = serde_json::to_value(refusals).map_err(anyhow::Error::from)?;
+        db::refusals::insert(&mut tx, *tenant, node, &refusals).await?;
         db::refusals::prune(&mut tx, *tenant, KEEP).await?;
     }
     db::refusals::forget(&mut tx, cp.clock().now() - KEEP_FOR).await?;

@@ -25,41 +25,30 @@ pub(crate) struct Row {
     pub more: i64,
 }
 
-/// What is there already stays; what is of no tenant that exists is left out.
+/// What is there already stays; what is of no tenant that exists is left out. `refusals` is an array of
+/// [`wire::Refusal`] as they are on the wire.
 pub(crate) async fn insert(
     tx: &mut Tx,
     tenant: TenantId,
     node: NodeId,
-    refusals: &[wire::Refusal],
+    refusals: &serde_json::Value,
 ) -> Result<(), Error> {
-    let signed =
-        |figure: Option<u64>| figure.map(|figure| i64::try_from(figure).unwrap_or(i64::MAX));
-    for refusal in refusals {
-        query!(
-            "INSERT INTO refusals (tenant_id, request_id, at, node_id, operation, bucket, access_key_id, status, code,
+    query!(
+        r#"INSERT INTO refusals (tenant_id, request_id, at, node_id, operation, bucket, access_key_id, status, code,
                 rule, counter, limited_to, revision, clears_at, more)
-             SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15
+             SELECT $1, r.request_id, r.at, $2, r.operation, r.bucket, r.access_key_id, r.status, r.code, r.rule,
+                r.counter, r."limit", r.revision, r.clears_at, r.more
+             FROM jsonb_to_recordset($3) AS r (request_id text, at timestamptz, operation text, bucket text,
+                access_key_id text, status smallint, code text, rule text, counter bigint, "limit" bigint,
+                revision bigint, clears_at timestamptz, more bigint)
              WHERE EXISTS (SELECT FROM tenants WHERE id = $1)
-             ON CONFLICT (tenant_id, request_id) DO NOTHING",
-            tenant.0,
-            refusal.request_id,
-            refusal.at,
-            node.0,
-            refusal.operation,
-            refusal.bucket,
-            refusal.access_key_id,
-            i16::try_from(refusal.status).unwrap_or(0),
-            refusal.code,
-            refusal.rule.as_str(),
-            signed(refusal.counter),
-            signed(refusal.limit),
-            refusal.revision,
-            refusal.clears_at,
-            i64::from(refusal.more)
-        )
-        .execute(tx.connection())
-        .await?;
-    }
+             ON CONFLICT (tenant_id, request_id) DO NOTHING"#,
+        tenant.0,
+        node.0,
+        refusals
+    )
+    .execute(tx.connection())
+    .await?;
     Ok(())
 }
 
