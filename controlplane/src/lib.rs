@@ -7,6 +7,7 @@ mod allotments;
 mod api;
 pub mod audit;
 pub mod buckets;
+pub mod bulk;
 mod clock;
 mod config;
 mod db;

@@ -87,6 +87,22 @@ pub async fn remove(tx: &mut Tx, cp: &ControlPlane, id: NodeId) -> Result<(), Er
     audit::record(tx, cp, None, "node.remove", &id.to_string(), details).await
 }
 
+/// Has a node, or with `None` every one, take this database's snapshot whatever it followed before: another database, or
+/// a newer copy of this one. All of them at once begin another history, so that none takes numbers of the earlier one
+/// for its own. How many nodes there were. Needs a system transaction.
+pub async fn accept(tx: &mut Tx, cp: &ControlPlane, node: Option<NodeId>) -> Result<u64, Error> {
+    if node.is_none() {
+        db::revision::new_epoch(tx).await?;
+    }
+    let count = db::nodes::accept(tx, node).await?;
+    if node.is_some() && count == 0 {
+        return Err(Error::NotFound("node"));
+    }
+    let target = node.map_or_else(|| "all".to_owned(), |node| node.to_string());
+    audit::record(tx, cp, None, "node.accept", &target, json!({})).await?;
+    Ok(count)
+}
+
 /// Lets a node in. The same node may ask again with the same token, in case it did not hear the answer.
 /// Needs a system transaction.
 pub(crate) async fn join(tx: &mut Tx, cp: &ControlPlane, join: &Join) -> Result<NodeId, Error> {

@@ -25,6 +25,8 @@ pub struct Tenant {
     pub plan: Plan,
     /// What holds for the tenant: the plan's limits, or the operator's in their place.
     pub limits: wire::Limits,
+    /// As [`wire::TenantDocument`] has it.
+    pub max_staleness_seconds: Option<u32>,
     pub created_at: DateTime<Utc>,
     pub trial_ends_at: Option<DateTime<Utc>>,
     pub revision: Revision,
@@ -53,6 +55,7 @@ pub struct LimitChange {
     pub concurrent_requests: Option<Option<u32>>,
     pub bytes_per_second: Option<Option<u64>>,
     pub quota_bytes: Option<Option<u64>>,
+    pub max_staleness_seconds: Option<Option<u32>>,
 }
 
 /// The tenant of a tenant's transaction.
@@ -167,6 +170,7 @@ pub async fn set_limits(
         .map(|set| set.map(i64::try_from).transpose())
         .transpose()
         .map_err(|_| Error::validation("quota_bytes", "That is more than can be counted."))?;
+    let max_staleness = positive("max_staleness_seconds", change.max_staleness_seconds)?;
     lock(tx, id).await?;
     let limits = db::tenants::LimitColumns {
         rate,
@@ -176,12 +180,16 @@ pub async fn set_limits(
         quota,
     };
     db::tenants::set_limits(tx, id, limits).await?;
+    if let Some(seconds) = max_staleness {
+        db::tenants::set_max_staleness(tx, id, seconds).await?;
+    }
     let details = json!({
         "requests_per_second": change.requests_per_second,
         "burst": change.burst,
         "concurrent_requests": change.concurrent_requests,
         "bytes_per_second": change.bytes_per_second,
         "quota_bytes": change.quota_bytes,
+        "max_staleness_seconds": change.max_staleness_seconds,
     });
     audit::record(tx, cp, Some(id), "tenant.set_limits", "", details).await?;
     db::revision::next_for_tenant(tx, id).await

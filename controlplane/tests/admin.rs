@@ -57,7 +57,7 @@ async fn a_tenant_is_made_shown_limited_suspended_and_resumed() {
     let expected = json!({
         "tenant_id": id, "name": "Acme", "email": "ann@example.com", "status": "active", "plan": "business",
         "requests_per_second": 100, "burst": 200, "concurrent_requests": null, "bytes_per_second": null,
-        "quota_bytes": null,
+        "quota_bytes": null, "max_staleness_seconds": null,
         "created_at": "2026-03-01T12:00:00Z", "trial_ends_at": null,
     });
     assert_eq!(shown, expected);

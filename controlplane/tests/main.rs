@@ -21,5 +21,6 @@ mod revisions;
 mod sealed;
 mod second_step;
 mod sign_up;
+mod snapshots;
 mod stream;
 mod versions;

@@ -202,8 +202,19 @@ impl Plane {
         let mut stream = Stream::open(&address, &node.token(self.clock.now()))
             .await
             .unwrap();
-        stream.say(&hello(revision)).await;
+        let mut hello = hello(revision);
+        if let FromNode::Hello { epoch, .. } = &mut hello {
+            *epoch = self.epoch().await;
+        }
+        stream.say(&hello).await;
         stream
+    }
+
+    /// The name of the database's history, as nodes hear it.
+    pub async fn epoch(&self) -> String {
+        let mut conn = self.database.superuser().await;
+        let sql = "SELECT replace(epoch::text, '-', '') FROM revision";
+        sqlx::query_scalar(sql).fetch_one(&mut conn).await.unwrap()
     }
 }
 
@@ -293,6 +304,8 @@ pub fn hello(revision: i64) -> FromNode {
         s3_address: "127.0.0.1:9000".to_owned(),
         boot_id: "boot".to_owned(),
         revision,
+        epoch: String::new(),
+        whole: true,
     }
 }
 
@@ -350,8 +363,35 @@ impl Stream {
 
     pub async fn snapshot(&mut self) -> wire::Snapshot {
         match self.hear().await {
-            ToNode::Snapshot(snapshot) => snapshot,
+            ToNode::SnapshotBegin(begin) => self.rest(begin).await,
             other => panic!("no snapshot but {other:?}"),
+        }
+    }
+
+    /// The pages of a snapshot that has begun, up to its end.
+    pub async fn rest(&mut self, begin: wire::SnapshotBegin) -> wire::Snapshot {
+        let mut tenants = Vec::new();
+        loop {
+            match self.hear().await {
+                ToNode::SnapshotPage {
+                    revision,
+                    tenants: page,
+                } => {
+                    assert_eq!(revision, begin.revision);
+                    tenants.extend(page);
+                }
+                ToNode::SnapshotEnd { revision } => {
+                    assert_eq!(revision, begin.revision);
+                    assert_eq!(tenants.len() as u64, begin.tenants);
+                    break;
+                }
+                other => panic!("{other:?} in the middle of a snapshot"),
+            }
+        }
+        wire::Snapshot {
+            revision: begin.revision,
+            settings: begin.settings,
+            tenants,
         }
     }
 
@@ -368,10 +408,12 @@ impl Stream {
         tokio::spawn(async move {
             while let Some(message) = self.hear_any().await {
                 let revision = match &message {
-                    ToNode::Snapshot(snapshot) => snapshot.revision,
+                    ToNode::SnapshotEnd { revision } | ToNode::Refresh { revision, .. } => {
+                        *revision
+                    }
                     ToNode::Tenant(document) => document.revision,
                     ToNode::Settings(settings) => settings.revision,
-                    ToNode::Heartbeat { .. } | ToNode::Allotment(_) | ToNode::Unknown => continue,
+                    _ => continue,
                 };
                 self.ack(revision).await;
                 let _ = sender.send(message);

@@ -36,7 +36,7 @@ async fn a_node_that_has_nothing_gets_a_snapshot_with_signing_keys_and_no_secret
     assert_eq!(snapshot.settings.region, "us-east-1");
     assert_eq!(snapshot.settings.token_keys.len(), 1);
     let engine = &snapshot.settings.engines[0];
-    assert_eq!(engine.signing_keys.len(), 17);
+    assert_eq!(engine.signing_keys.len(), 16);
     assert!(engine.capabilities.exact_keys && !engine.capabilities.checksums);
     let document = &snapshot.tenants[0];
     assert_eq!(document.tenant_id, tenant.id.to_string());
@@ -46,17 +46,13 @@ async fn a_node_that_has_nothing_gets_a_snapshot_with_signing_keys_and_no_secret
     let key = &document.access_keys[0];
     assert_eq!(key.access_key_id, tenant.access_key_id);
     assert_eq!(key.scope.permission, Permission::Full);
-    let today = key
-        .signing_keys
-        .iter()
-        .find(|k| k.date.to_string() == "2026-03-01")
-        .unwrap();
+    let today = key.signing_keys.on("2026-03-01".parse().unwrap()).unwrap();
     let secret = &tenant.secret_access_key;
     assert_eq!(
-        today.key,
+        *today,
         sigv4::derive_signing_key(secret, "20260301", "us-east-1", "s3")
     );
-    let text = serde_json::to_string(&snapshot).unwrap();
+    let text = serde_json::to_string(&snapshot.messages("", 1)).unwrap();
     assert!(!text.contains(secret) && !text.contains(crate::plane::ENGINE_SECRET));
     plane.stop().await;
 }
@@ -162,24 +158,62 @@ async fn a_new_day_brings_new_signing_keys_to_whoever_is_connected_and_whoever_w
     // One is cut off over midnight.
     let (absent, start) = streams.pop().unwrap();
     drop(absent);
-    plane.clock.advance(chrono::Duration::days(1));
+    // Each node has an hour of its own for it, the last of them twenty hours after midnight.
+    plane.clock.advance(chrono::Duration::hours(8));
+    assert!(
+        matches!(
+            streams[0].0.hear_any().await,
+            Some(ToNode::Heartbeat { .. })
+        ),
+        "there is time until midnight"
+    );
+    plane.clock.advance(chrono::Duration::hours(24));
     let last = plane.clock.today() + Days::new(8);
     let (mut stream, _) = streams.pop().unwrap();
     let mut reconnected = plane.connect(&other, start).await;
     for stream in [&mut stream, &mut reconnected] {
-        let snapshot = stream.snapshot().await;
-        assert_eq!(snapshot.revision, start, "nothing changed but the day");
-        let keys = &snapshot.tenants[0].access_keys[0].signing_keys;
-        assert_eq!(keys.last().unwrap().date, last);
-        assert_eq!(
-            snapshot.settings.engines[0]
-                .signing_keys
-                .last()
-                .unwrap()
-                .date,
-            last
-        );
+        let (mut settings, mut tenants) = (None, Vec::new());
+        for _ in 0..2 {
+            let ToNode::Refresh {
+                revision,
+                settings: some,
+                tenants: page,
+            } = stream.hear().await
+            else {
+                panic!("no renewal");
+            };
+            assert_eq!(revision, start, "nothing changed but the day");
+            settings = settings.or(some);
+            tenants.extend(page);
+            stream.ack(revision).await;
+        }
+        let keys = &tenants[0].access_keys[0].signing_keys;
+        assert_eq!(keys.last_day(), Some(last));
+        let engine = &settings.unwrap().engines[0];
+        assert_eq!(engine.signing_keys.last_day(), Some(last));
     }
+    // What was acknowledged whole is not sent again.
+    eventually(async || {
+        let mut conn = plane.database.superuser().await;
+        let sql = "SELECT count(*) FROM nodes WHERE keys_day = $1";
+        let count: i64 = sqlx::query_scalar(sql)
+            .bind(plane.clock.today())
+            .fetch_one(&mut conn)
+            .await
+            .unwrap();
+        count == 2
+    })
+    .await;
+    drop(stream);
+    let mut stream = plane.connect(&node, start).await;
+    assert!(matches!(
+        stream.hear_any().await,
+        Some(ToNode::Heartbeat { .. })
+    ));
+    assert!(matches!(
+        stream.hear_any().await,
+        Some(ToNode::Heartbeat { .. })
+    ));
     plane.stop().await;
 }
 
@@ -194,17 +228,21 @@ async fn another_protocol_or_no_hello_closes_the_stream() {
         s3_address,
         boot_id,
         revision,
+        epoch,
+        whole,
         ..
     } = hello(0)
     else {
         panic!("hello is a Hello");
     };
     let newer = FromNode::Hello {
-        protocol: 2,
+        protocol: wire::PROTOCOL_VERSION + 1,
         version,
         s3_address,
         boot_id,
         revision,
+        epoch,
+        whole,
     };
     for first in [newer, FromNode::Ack { revision: 1 }, hello(-1)] {
         let mut stream = Stream::open(&address, &token).await.unwrap();

@@ -151,18 +151,14 @@ fn holder(
         return Err(unknown_key(claim).by(rule).attributed(whose));
     }
     let scope = &claim.credential.scope;
-    let day = timestamp::read_day(&scope.date);
-    let signing_key = key
-        .signing_keys
-        .iter()
-        .find(|k| Some(k.date) == day && k.region == scope.region)
+    let signing_key = *timestamp::read_day(&scope.date)
+        .and_then(|day| key.signing_keys.on(day))
         .ok_or_else(|| {
             S3Error::with(
                 Code::ServiceUnavailable,
                 "This node has no signing key for that day.",
             )
-        })?
-        .key;
+        })?;
     Ok(Holder {
         tenant,
         signing_key,

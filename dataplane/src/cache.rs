@@ -1,275 +1,273 @@
-//! What this node knows, on its disk: a snapshot and the changes since, each record encrypted, so that a node starts
-//! and serves with the control plane gone. A torn last record is dropped; a damaged file is as good as none.
+//! What this node knows, on its disk: a snapshot and the changes since, as records, each encrypted, so that a node starts
+//! and serves with the control plane gone. A torn last record is dropped; a file with half a snapshot is as good as none.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::{BufReader, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use wire::{Snapshot, ToNode};
+use wire::ToNode;
 
 const NONCE: usize = 24;
+/// A name of each file, so that no record can be moved from one to another.
+const NAME: usize = 16;
+/// Longer than any message of the stream.
+const MAX_RECORD: usize = 128 * 1024 * 1024;
 /// Changes are appended until they outgrow the snapshot by this much; then all is written anew.
 const SLACK: u64 = 1024 * 1024;
 
+/// Records are messages of the stream, as text.
 pub struct Cache {
     path: PathBuf,
     cipher: XChaCha20Poly1305,
     /// `None` until there is a snapshot to append to.
-    file: Option<File>,
-    records: u64,
+    current: Option<Log>,
     snapshot_bytes: u64,
-    appended_bytes: u64,
+    /// What is to take the place of the current one, as soon as it is all there.
+    next: Option<Next>,
+    generation: u64,
+}
+
+struct Log {
+    file: File,
+    name: [u8; NAME],
+    records: u64,
+    bytes: u64,
+}
+
+struct Next {
+    log: Log,
+    generation: u64,
+    /// Changes since it was begun, which belong behind it.
+    since: Vec<Vec<u8>>,
 }
 
 impl Cache {
-    /// Opens or makes the cache, and reads what it holds: a snapshot first, then changes in order.
-    pub fn open(path: &Path, key: &[u8; 32]) -> anyhow::Result<(Cache, Vec<ToNode>)> {
+    /// Opens or makes the cache, and tells what it holds: the messages of a snapshot first, then changes in order. Half a
+    /// snapshot may be told and be followed by nothing.
+    pub fn open(
+        path: &Path,
+        key: &[u8; 32],
+        mut tell: impl FnMut(ToNode),
+    ) -> anyhow::Result<Cache> {
         let mut cache = Cache {
             path: path.to_owned(),
             cipher: XChaCha20Poly1305::new(key.into()),
-            file: None,
-            records: 0,
+            current: None,
             snapshot_bytes: 0,
-            appended_bytes: 0,
+            next: None,
+            generation: 0,
         };
-        let mut bytes = Vec::new();
-        match File::open(path) {
-            Ok(mut file) => file
-                .read_to_end(&mut bytes)
-                .map(|_| ())
-                .with_context(|| format!("{} cannot be read", path.display()))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Ok((cache, Vec::new()));
-            }
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(cache),
             Err(error) => {
                 return Err(error).with_context(|| format!("{} cannot be opened", path.display()));
             }
-        }
-        let (messages, whole) = cache.read(&bytes);
-        if messages.is_empty() {
+        };
+        let Some(log) = cache.read(file, &mut tell)? else {
             tracing::warn!(
                 "the cached configuration cannot be read; the node waits for the control plane"
             );
-            return Ok((cache, messages));
-        }
+            return Ok(cache);
+        };
         let file = OpenOptions::new().append(true).open(path)?;
-        file.set_len(whole)?;
-        cache.file = Some(file);
-        Ok((cache, messages))
+        file.set_len(log.bytes)?;
+        cache.current = Some(Log { file, ..log });
+        Ok(cache)
     }
 
-    /// The readable records, and where they end.
-    fn read(&mut self, mut rest: &[u8]) -> (Vec<ToNode>, u64) {
-        let mut messages: Vec<ToNode> = Vec::new();
-        let mut whole = 0;
-        while let Some((length, after)) = rest.split_first_chunk::<4>() {
-            let length = u32::from_be_bytes(*length) as usize;
-            let Some((record, after)) = after.split_at_checked(length) else {
-                break;
-            };
-            let Some(message) = self.decrypt(record) else {
-                break;
-            };
-            if messages.is_empty() != matches!(message, ToNode::Snapshot(_)) {
-                break;
-            }
-            messages.push(message);
-            whole += 4 + length as u64;
-            if self.records == 0 {
-                self.snapshot_bytes = whole;
-            }
-            self.records += 1;
-            rest = after;
+    /// The readable records. `None`: there is no whole snapshot among them.
+    fn read(&mut self, file: File, tell: &mut impl FnMut(ToNode)) -> anyhow::Result<Option<Log>> {
+        let mut reader = BufReader::with_capacity(1 << 20, file.try_clone()?);
+        let mut name = [0; NAME];
+        if reader.read_exact(&mut name).is_err() {
+            return Ok(None);
         }
-        self.appended_bytes = whole - self.snapshot_bytes;
-        (messages, whole)
+        let mut log = Log {
+            file,
+            name,
+            records: 0,
+            bytes: NAME as u64,
+        };
+        let mut whole = false;
+        while let Some(record) = next_record(&mut reader) {
+            let Some(plain) = self.decrypt(&log, &record) else {
+                break;
+            };
+            let Ok(message) = serde_json::from_slice::<ToNode>(&plain) else {
+                break;
+            };
+            let begins = matches!(message, ToNode::SnapshotBegin(_));
+            if begins != (log.records == 0) {
+                break;
+            }
+            log.records += 1;
+            log.bytes += 4 + record.len() as u64;
+            if matches!(message, ToNode::SnapshotEnd { .. }) {
+                whole = true;
+                self.snapshot_bytes = log.bytes;
+            }
+            tell(message);
+        }
+        Ok(Some(log).filter(|_| whole))
     }
 
-    /// Puts a snapshot in place of everything. On disk when it returns.
-    pub fn replace(&mut self, snapshot: Snapshot) -> anyhow::Result<()> {
-        // Until all of it is on disk there is nothing to append to: what fails half-way must not be built upon.
-        self.file = None;
-        let record = self.encrypt(&ToNode::Snapshot(snapshot), 0)?;
-        let partial = self.path.with_extension("partial");
-        let mut file = OpenOptions::new()
+    /// Begins to write a snapshot, beside what is there. Whatever else was being written is given up. The number must be
+    /// given again: it tells whether this one was given up.
+    pub fn begin(&mut self, begin: &[u8]) -> anyhow::Result<u64> {
+        self.next = None;
+        let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&partial)?;
-        file.write_all(&record)?;
-        file.sync_all()?;
-        std::fs::rename(&partial, &self.path)?;
+            .open(self.path.with_extension("partial"))?;
+        let mut log = Log {
+            file,
+            name: rand::random(),
+            records: 0,
+            bytes: NAME as u64,
+        };
+        log.file.write_all(&log.name)?;
+        log.write(&self.cipher, begin)?;
+        self.generation += 1;
+        self.next = Some(Next {
+            log,
+            generation: self.generation,
+            since: Vec::new(),
+        });
+        Ok(self.generation)
+    }
+
+    /// Adds a page to the snapshot that was begun.
+    pub fn add(&mut self, generation: u64, page: &[u8]) -> anyhow::Result<()> {
+        let mut next = self.take_next(generation)?;
+        next.log.write(&self.cipher, page)?;
+        self.next = Some(next);
+        Ok(())
+    }
+
+    /// What was written of it so far, to be synced while others go on.
+    pub fn unsynced(&self) -> anyhow::Result<File> {
+        let next = self.next.as_ref().context("the snapshot was given up")?;
+        Ok(next.log.file.try_clone()?)
+    }
+
+    /// Puts the snapshot that was begun in place of everything. On disk when it returns.
+    pub fn finish(&mut self, generation: u64, end: &[u8]) -> anyhow::Result<()> {
+        let mut next = self.take_next(generation)?;
+        next.log.write(&self.cipher, end)?;
+        let snapshot_bytes = next.log.bytes;
+        for change in &next.since {
+            next.log.write(&self.cipher, change)?;
+        }
+        next.log.file.sync_all()?;
+        std::fs::rename(self.path.with_extension("partial"), &self.path)?;
         if let Some(dir) = self.path.parent() {
             File::open(dir)?.sync_all()?;
         }
-        self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
-        self.records = 1;
-        self.snapshot_bytes = record.len() as u64;
-        self.appended_bytes = 0;
+        self.current = Some(next.log);
+        self.snapshot_bytes = snapshot_bytes;
         Ok(())
     }
 
-    /// Adds one change. On disk when it returns. After a failure only [`Cache::replace`] makes the cache whole again.
-    pub fn append(&mut self, message: &ToNode) -> anyhow::Result<()> {
-        let record = self.encrypt(message, self.records)?;
-        let mut file = self
-            .file
+    fn take_next(&mut self, generation: u64) -> anyhow::Result<Next> {
+        let next = self
+            .next
+            .take_if(|next| next.generation == generation)
+            .context("the snapshot was given up")?;
+        Ok(next)
+    }
+
+    /// Gives up the snapshot that was begun; what is there stays.
+    pub fn give_up(&mut self, generation: u64) {
+        self.next.take_if(|next| next.generation == generation);
+    }
+
+    /// What is there is not what the node knows, and cannot be built upon.
+    pub fn forget(&mut self) {
+        self.current = None;
+        self.next = None;
+    }
+
+    /// Adds one change. On disk when it returns. After a failure only a snapshot makes the cache whole again.
+    pub fn append(&mut self, change: &[u8]) -> anyhow::Result<()> {
+        if let Some(next) = &mut self.next {
+            next.since.push(change.to_vec());
+        }
+        let mut log = self
+            .current
             .take()
             .context("there is no snapshot to append to")?;
-        file.write_all(&record)?;
-        file.sync_data()?;
-        self.file = Some(file);
-        self.records += 1;
-        self.appended_bytes += record.len() as u64;
+        log.write(&self.cipher, change)?;
+        log.file.sync_data()?;
+        self.current = Some(log);
         Ok(())
     }
 
-    /// Whether a change cannot be appended, or a new snapshot would be shorter than what was appended.
+    /// Whether there is something to append to.
+    pub fn is_whole(&self) -> bool {
+        self.current.is_some()
+    }
+
+    /// Whether a new snapshot would be shorter than what was appended, and none is being written.
     pub fn wants_snapshot(&self) -> bool {
-        self.file.is_none() || self.appended_bytes > self.snapshot_bytes + SLACK
+        let long = |log: &Log| log.bytes > 2 * self.snapshot_bytes + SLACK;
+        self.next.is_none() && self.current.as_ref().is_none_or(long)
     }
 
-    fn encrypt(&self, message: &ToNode, index: u64) -> anyhow::Result<Vec<u8>> {
-        let plain = serde_json::to_vec(message)?;
-        let nonce: [u8; NONCE] = rand::random();
-        let aad = index.to_be_bytes();
-        let sealed = self
-            .cipher
-            .encrypt(
-                &XNonce::from(nonce),
-                Payload {
-                    msg: &plain,
-                    aad: &aad,
-                },
-            )
-            .map_err(|_| anyhow::anyhow!("a record is too long to encrypt"))?;
-        let length = u32::try_from(NONCE + sealed.len()).context("a record is too long")?;
-        Ok([&length.to_be_bytes()[..], &nonce, &sealed].concat())
-    }
-
-    fn decrypt(&self, record: &[u8]) -> Option<ToNode> {
+    fn decrypt(&self, log: &Log, record: &[u8]) -> Option<Vec<u8>> {
         let (nonce, sealed) = record.split_first_chunk::<NONCE>()?;
-        let aad = self.records.to_be_bytes();
-        let plain = self
-            .cipher
-            .decrypt(
-                &XNonce::from(*nonce),
-                Payload {
-                    msg: sealed,
-                    aad: &aad,
-                },
-            )
-            .ok()?;
-        serde_json::from_slice(&plain).ok()
+        let payload = Payload {
+            msg: sealed,
+            aad: &log.place(),
+        };
+        self.cipher.decrypt(&XNonce::from(*nonce), payload).ok()
     }
+}
+
+impl Log {
+    /// Where the next record is: it opens nowhere else.
+    fn place(&self) -> Vec<u8> {
+        [&self.name[..], &self.records.to_be_bytes()].concat()
+    }
+
+    fn write(&mut self, cipher: &XChaCha20Poly1305, plain: &[u8]) -> anyhow::Result<()> {
+        let nonce: [u8; NONCE] = rand::random();
+        let payload = Payload {
+            msg: plain,
+            aad: &self.place(),
+        };
+        let sealed = cipher
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| anyhow::anyhow!("a record is too long to encrypt"))?;
+        ensure!(NONCE + sealed.len() <= MAX_RECORD, "a record is too long");
+        let length = u32::try_from(NONCE + sealed.len())?;
+        let record = [&length.to_be_bytes()[..], &nonce, &sealed].concat();
+        self.file.write_all(&record)?;
+        self.records += 1;
+        self.bytes += record.len() as u64;
+        Ok(())
+    }
+}
+
+/// `None`: there is no whole record any more.
+fn next_record(reader: &mut impl std::io::Read) -> Option<Vec<u8>> {
+    let mut length = [0; 4];
+    reader.read_exact(&mut length).ok()?;
+    let length = usize::try_from(u32::from_be_bytes(length)).ok()?;
+    if length > MAX_RECORD {
+        return None;
+    }
+    let mut record = Vec::new();
+    let read = reader.take(length as u64).read_to_end(&mut record).ok()?;
+    (read == length).then_some(record)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tenants::tests::{document, key, settings};
-
-    fn snapshot() -> Snapshot {
-        Snapshot {
-            revision: 1,
-            settings: settings(1),
-            tenants: vec![document(1, 1, vec![key("KEYID", &[])])],
-        }
-    }
-
-    fn change(revision: i64) -> ToNode {
-        ToNode::Tenant(document(2, revision, vec![]))
-    }
-
-    fn written(path: &Path) {
-        let (mut cache, known) = Cache::open(path, &[1; 32]).unwrap();
-        assert!(known.is_empty());
-        cache.replace(snapshot()).unwrap();
-        cache.append(&change(2)).unwrap();
-        cache.append(&change(3)).unwrap();
-    }
-
-    #[test]
-    fn what_was_written_is_read_in_order() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c");
-        written(&path);
-        let (mut cache, known) = Cache::open(&path, &[1; 32]).unwrap();
-        assert_eq!(known, [ToNode::Snapshot(snapshot()), change(2), change(3)]);
-        cache.append(&change(4)).unwrap();
-        assert_eq!(Cache::open(&path, &[1; 32]).unwrap().1.len(), 4);
-    }
-
-    #[test]
-    fn nothing_readable_lies_on_the_disk() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c");
-        written(&path);
-        let bytes = std::fs::read(&path).unwrap();
-        assert!(!bytes.windows(5).any(|window| window == b"KEYID"));
-        assert!(Cache::open(&path, &[2; 32]).unwrap().1.is_empty());
-    }
-
-    #[test]
-    fn a_torn_record_is_dropped_and_the_rest_kept() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c");
-        written(&path);
-        let bytes = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
-        let (mut cache, known) = Cache::open(&path, &[1; 32]).unwrap();
-        assert_eq!(known, [ToNode::Snapshot(snapshot()), change(2)]);
-        cache.append(&change(5)).unwrap();
-        assert_eq!(
-            Cache::open(&path, &[1; 32]).unwrap().1,
-            [ToNode::Snapshot(snapshot()), change(2), change(5)]
-        );
-    }
-
-    #[test]
-    fn records_cannot_be_reordered() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c");
-        written(&path);
-        let bytes = std::fs::read(&path).unwrap();
-        let mut ends = vec![0];
-        while *ends.last().unwrap() < bytes.len() {
-            let at = *ends.last().unwrap();
-            ends.push(at + 4 + u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()) as usize);
-        }
-        let swapped = [
-            &bytes[..ends[1]],
-            &bytes[ends[2]..],
-            &bytes[ends[1]..ends[2]],
-        ]
-        .concat();
-        std::fs::write(&path, swapped).unwrap();
-        assert_eq!(
-            Cache::open(&path, &[1; 32]).unwrap().1,
-            [ToNode::Snapshot(snapshot())]
-        );
-    }
-
-    /// A disk that fails once: the device that is always full takes the place of the file.
-    #[test]
-    fn after_a_failed_write_nothing_is_acknowledged_until_all_is_written_anew() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("c");
-        written(&path);
-        let (mut cache, _) = Cache::open(&path, &[1; 32]).unwrap();
-        cache.file = Some(OpenOptions::new().write(true).open("/dev/full").unwrap());
-        assert!(cache.append(&change(4)).is_err());
-        assert!(cache.wants_snapshot());
-        assert!(cache.append(&change(5)).is_err());
-        cache.replace(snapshot()).unwrap();
-        assert!(!cache.wants_snapshot());
-        cache.append(&change(6)).unwrap();
-        let known = Cache::open(&path, &[1; 32]).unwrap().1;
-        assert_eq!(known, [ToNode::Snapshot(snapshot()), change(6)]);
-    }
-}
+#[path = "cache_tests.rs"]
+mod tests;

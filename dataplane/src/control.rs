@@ -1,6 +1,7 @@
 //! The requests that a node makes of the control plane: joining, and a customer's changes of configuration.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -26,8 +27,10 @@ use crate::identity::{Identity, public_key};
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const MAX_ANSWER: usize = 64 * 1024;
 
+/// The control planes that this node may ask, of which one at a time is asked first.
 pub struct Control {
-    url: String,
+    urls: Vec<String>,
+    first: AtomicUsize,
     identity: OnceLock<Identity>,
     clock: Clock,
     client: HttpClient,
@@ -44,13 +47,18 @@ pub enum JoinError {
 /// What an answer was, short of success.
 enum Failure {
     Refused(Problem),
+    /// It may have heard the question.
     Unreachable(anyhow::Error),
+    /// It has heard nothing.
+    NotConnected(anyhow::Error),
 }
 
 impl Control {
-    pub fn new(url: &str, clock: Clock) -> Self {
+    /// `urls`: one or several, separated by commas.
+    pub fn new(urls: &str, clock: Clock) -> Self {
         Control {
-            url: url.trim_end_matches('/').to_owned(),
+            urls: addresses(urls),
+            first: AtomicUsize::new(0),
             identity: OnceLock::new(),
             clock,
             client: client(),
@@ -69,17 +77,47 @@ impl Control {
             .token(self.clock.now())
     }
 
-    /// The same control plane as a WebSocket address.
+    /// The one that is asked first is of no use: from now on the next one is.
+    pub fn turn(&self) {
+        self.first.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All of them, beginning with the one that is asked first.
+    fn in_turn(&self) -> impl Iterator<Item = &str> {
+        let first = self.first.load(Ordering::Relaxed) % self.urls.len().max(1);
+        let urls = self.urls.iter().cycle().skip(first).take(self.urls.len());
+        urls.map(String::as_str)
+    }
+
+    /// The control plane that is asked first, as a WebSocket address.
     pub fn stream_url(&self, path: &str) -> anyhow::Result<String> {
         let rest = self
-            .url
+            .in_turn()
+            .next()
+            .unwrap_or_default()
             .strip_prefix("http")
             .context("the control plane's URL must be http:// or https://")?;
         Ok(format!("ws{rest}{path}"))
     }
 
-    /// Gives the node's id.
+    /// Asks one after the other of `urls` until one answers. Gives the node's id.
     pub async fn join(
+        urls: &str,
+        token: &str,
+        key: &SigningKey,
+        s3_address: &str,
+    ) -> Result<String, JoinError> {
+        let mut outcome = Err(JoinError::Unreachable("there is no address".to_owned()));
+        for url in addresses(urls) {
+            outcome = Self::join_at(&url, token, key, s3_address).await;
+            if !matches!(outcome, Err(JoinError::Unreachable(_))) {
+                break;
+            }
+        }
+        outcome
+    }
+
+    async fn join_at(
         url: &str,
         token: &str,
         key: &SigningKey,
@@ -90,14 +128,16 @@ impl Control {
             public_key: public_key(key),
             s3_address: s3_address.to_owned(),
         };
-        let url = format!("{}{JOIN_PATH}", url.trim_end_matches('/'));
+        let url = format!("{url}{JOIN_PATH}");
         match ask::<Joined>(&client(), Method::POST, &url, None, &join).await {
             Ok(joined) => Ok(joined.node_id),
             Err(Failure::Refused(problem)) if problem.status < 500 => {
                 Err(JoinError::Refused(problem.detail))
             }
             Err(Failure::Refused(problem)) => Err(JoinError::Unreachable(problem.title)),
-            Err(Failure::Unreachable(error)) => Err(JoinError::Unreachable(format!("{error:#}"))),
+            Err(Failure::Unreachable(error) | Failure::NotConnected(error)) => {
+                Err(JoinError::Unreachable(format!("{error:#}")))
+            }
         }
     }
 
@@ -131,31 +171,46 @@ impl Control {
             tracing::error!(error = format!("{error:#}"), "no node token could be made");
             unavailable()
         })?;
-        let url = format!("{}{BUCKETS_PATH}", self.url);
-        ask(&self.client, method, &url, Some(&token), request)
-            .await
-            .map_err(|failure| match failure {
-                Failure::Refused(problem) => match Code::from_name(&problem.code) {
-                    Some(code) if problem.detail.is_empty() => code.into(),
-                    Some(code) => S3Error::with(code, problem.detail),
-                    None => {
-                        tracing::warn!(
-                            status = problem.status,
-                            code = problem.code,
-                            "the control plane refused a change"
-                        );
-                        unavailable()
-                    }
-                },
-                Failure::Unreachable(error) => {
+        let mut outcome = Err(Failure::NotConnected(anyhow::anyhow!(
+            "there is no address"
+        )));
+        for url in self.in_turn() {
+            let url = format!("{url}{BUCKETS_PATH}");
+            outcome = ask(&self.client, method.clone(), &url, Some(&token), request).await;
+            // Nobody is asked who could do a second time what was done.
+            if !matches!(outcome, Err(Failure::NotConnected(_))) {
+                break;
+            }
+        }
+        outcome.map_err(|failure| match failure {
+            Failure::Refused(problem) => match Code::from_name(&problem.code) {
+                Some(code) if problem.detail.is_empty() => code.into(),
+                Some(code) => S3Error::with(code, problem.detail),
+                None => {
                     tracing::warn!(
-                        error = format!("{error:#}"),
-                        "the control plane cannot be reached"
+                        status = problem.status,
+                        code = problem.code,
+                        "the control plane refused a change"
                     );
                     unavailable()
                 }
-            })
+            },
+            Failure::Unreachable(error) | Failure::NotConnected(error) => {
+                tracing::warn!(
+                    error = format!("{error:#}"),
+                    "the control plane cannot be reached"
+                );
+                unavailable()
+            }
+        })
     }
+}
+
+fn addresses(urls: &str) -> Vec<String> {
+    let urls = urls.split(',').map(|url| url.trim().trim_end_matches('/'));
+    urls.filter(|url| !url.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 fn client() -> HttpClient {
@@ -186,19 +241,25 @@ async fn ask<T: DeserializeOwned>(
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }
-        let request = request.body(Full::new(Bytes::from(serde_json::to_vec(body)?)))?;
-        let response = client.request(request).await?;
+        let unsendable = |error: anyhow::Error| Failure::NotConnected(error);
+        let body = serde_json::to_vec(body).map_err(|error| unsendable(error.into()))?;
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| unsendable(error.into()))?;
+        let response = match client.request(request).await {
+            Ok(response) => response,
+            Err(error) if error.is_connect() => return Err(Failure::NotConnected(error.into())),
+            Err(error) => return Err(Failure::Unreachable(error.into())),
+        };
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER)
             .collect()
             .await;
-        anyhow::Ok((
-            status,
-            body.map_err(|error| anyhow::anyhow!(error))?.to_bytes(),
-        ))
+        let body = body.map_err(|error| Failure::Unreachable(anyhow::anyhow!(error)))?;
+        Ok((status, body.to_bytes()))
     };
     let (status, bytes) = match tokio::time::timeout(ANSWER_WITHIN, exchange).await {
-        Ok(answered) => answered.map_err(Failure::Unreachable)?,
+        Ok(answered) => answered?,
         Err(_) => return Err(Failure::Unreachable(anyhow::anyhow!("no answer in time"))),
     };
     if !status.is_success() {

@@ -38,12 +38,13 @@ pub fn pass(node: &Node, request: &S3Request, form: Option<&Form>) -> Result<Adm
         .shared()
         .filter(|_| node.tenants.is_ready())
         .ok_or_else(not_ready)?;
+    let now = node.clock.now();
     if is_unsigned(request)
         && let Some(tenant) = public_owner(&node.tenants, operation, request)?
     {
+        check_staleness(&tenant, node.link.heard_at(), now)?;
         return pass_stranger(node, tenant, operation, request, shared);
     }
-    let now = node.clock.now();
     let authenticated = match form {
         Some(form) => authenticate_form(&form.fields, &node.tenants, &shared, now),
         None => authenticate(request, &node.tenants, &shared, now),
@@ -55,7 +56,8 @@ pub fn pass(node: &Node, request: &S3Request, form: Option<&Form>) -> Result<Adm
         }
         S3Error::new(Code::SlowDown).retry_after(60)
     })?;
-    let under_way = pass_known(node, &identity, operation, request, form, now)
+    let under_way = check_staleness(&identity.tenant, node.link.heard_at(), now)
+        .and_then(|()| pass_known(node, &identity, operation, request, form, now))
         .map_err(|refusal| refusal.attributed(|| whose(&identity, request)))?;
     Ok(Admitted {
         operation,
@@ -190,6 +192,27 @@ fn read_only() -> S3Error {
         "This account is read-only for now: listing, reading and deleting work, writing does not.",
     )
     .by(Rule::TenantReadOnly)
+}
+
+/// Some tenants would rather not be served than by what may be old. `heard_at`: when a control plane was last heard, in
+/// seconds since 1970.
+fn check_staleness(
+    tenant: &Tenant,
+    heard_at: Option<i64>,
+    now: DateTime<Utc>,
+) -> Result<(), S3Error> {
+    let Some(most) = tenant.document.max_staleness_seconds else {
+        return Ok(());
+    };
+    let fresh = heard_at.is_some_and(|at| now.timestamp() - at <= i64::from(most));
+    if fresh {
+        return Ok(());
+    }
+    Err(S3Error::with(
+        Code::ServiceUnavailable,
+        "This node has heard no control plane for longer than this account allows.",
+    )
+    .retry_after(5))
 }
 
 fn check_owner_header(request: &S3Request, tenant: &Tenant) -> Result<(), S3Error> {

@@ -54,6 +54,9 @@ fn readiness(node: &Node) -> (StatusCode, String) {
         "ready": ready,
         "draining": draining,
         "revision": node.tenants.revision(),
+        "epoch": node.tenants.epoch(),
+        // Something that the control plane sent was refused, and what is served is the last that was good.
+        "refusing": is_refusing(node),
         "tenants": node.tenants.len(),
         "connected": node.link.is_connected(),
         // Of every tenant's limits, where the control plane says nothing else.
@@ -68,6 +71,10 @@ fn readiness(node: &Node) -> (StatusCode, String) {
         },
         format!("{body}\n"),
     )
+}
+
+fn is_refusing(node: &Node) -> bool {
+    !(node.tenants.is_whole() && node.tenants.is_following())
 }
 
 fn age(node: &Node) -> Option<i64> {
@@ -93,6 +100,11 @@ fn metrics(node: &Node) -> String {
             "vaultaire_control_plane_connected",
             "1 while the stream is up.",
             i64::from(node.link.is_connected()),
+        ),
+        (
+            "vaultaire_configuration_refused",
+            "1 while something that a control plane sent is refused.",
+            i64::from(is_refusing(node)),
         ),
     ];
     for (name, help, value) in gauges {

@@ -12,6 +12,7 @@ mod connections;
 mod control;
 mod copy_source;
 mod cors;
+mod directory;
 mod error;
 mod form;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -21,6 +22,7 @@ mod hashing;
 mod headers;
 mod health;
 mod identity;
+mod intake;
 mod integrity;
 mod limits;
 mod listing;

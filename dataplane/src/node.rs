@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use wire::Revision;
+use wire::{Revision, ToNode};
 
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -40,7 +40,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where `/healthz`, `/readyz` and `/metrics` are served.
     pub health: SocketAddr,
-    /// The control plane, `http://host:port` or `https://…`.
+    /// The control plane, `http://host:port` or `https://…`; or several, separated by commas, of which each is as good.
     pub control_url: String,
     /// Lets a node in that has no identity yet.
     pub join_token: Option<String>,
@@ -197,13 +197,17 @@ impl Bound {
 }
 
 fn start_from_disk(node: &Node, config: &Config, identity: Identity) -> anyhow::Result<Cache> {
-    let (cache, known) = Cache::open(&config.data_dir.join("config.cache"), &identity.cache_key())?;
-    node.control.identify(identity);
-    for message in known {
-        if let Err(refused) = node.tenants.apply(message) {
+    let path = config.data_dir.join("config.cache");
+    let cache = Cache::open(&path, &identity.cache_key(), |message| {
+        if matches!(message, ToNode::Unknown) {
+            node.tenants.miss();
+        } else if let Err(refused) = node.tenants.apply(message) {
             tracing::warn!(reason = refused.0, "a cached document was refused");
         }
-    }
+    })?;
+    node.tenants.start_over();
+    node.link.remember(config.data_dir.join("last-heard"));
+    node.control.identify(identity);
     Ok(cache)
 }
 

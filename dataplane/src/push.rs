@@ -1,8 +1,9 @@
 //! The stream from the control plane: every change is applied, written to disk, and acknowledged, in this order. What
 //! cannot be applied is refused by name, and the last good configuration stays.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -12,23 +13,28 @@ use tokio::time::{Instant, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use wire::{FromNode, PROTOCOL_VERSION, Revision, STREAM_PATH, ToNode};
+use wire::{FromNode, PROTOCOL_VERSION, STREAM_PATH};
 
 use crate::cache::Cache;
+use crate::intake::Intake;
 use crate::node::Node;
-use crate::tenants::Refused;
 
 /// A control plane says something every two seconds; this much silence means a broken connection.
 const SILENCE: Duration = Duration::from_secs(10);
+/// Seconds.
+const KEEP_EVERY: i64 = 10;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-const MAX_MESSAGE: usize = 1 << 30;
+/// A tenant's document may have some megabytes; a snapshot comes in pages.
+const MAX_MESSAGE: usize = 64 << 20;
 
 /// The state of the stream, for health and metrics.
 #[derive(Default)]
 pub struct Link {
     connected: AtomicBool,
-    /// Seconds since 1970 at which the control plane was last heard.
+    /// Seconds since 1970 at which a control plane that this node follows was last heard.
     heard_at: AtomicI64,
+    /// Where this is kept over a restart, and what is there.
+    kept: Mutex<Option<(PathBuf, i64)>>,
 }
 
 impl Link {
@@ -36,9 +42,34 @@ impl Link {
         self.connected.load(Ordering::Relaxed)
     }
 
-    /// `None` before the control plane was ever heard in this process.
+    /// Seconds since 1970; `None` before the control plane was ever heard.
     pub fn heard_at(&self) -> Option<i64> {
         Some(self.heard_at.load(Ordering::Relaxed)).filter(|at| *at > 0)
+    }
+
+    /// Goes on from what an earlier process heard.
+    pub fn remember(&self, path: PathBuf) {
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        let at = text.trim().parse().unwrap_or(0);
+        self.heard_at.store(at, Ordering::Relaxed);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some((path, at));
+    }
+
+    fn hear(&self, now: i64) {
+        self.heard_at.store(now, Ordering::Relaxed);
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((path, at)) = &mut *kept
+            && now - *at >= KEEP_EVERY
+        {
+            // Not synced: a node that loses it is taken for one that heard nothing for longer.
+            let partial = path.with_extension("partial");
+            let written = std::fs::write(&partial, format!("{now}\n"))
+                .and_then(|()| std::fs::rename(&partial, &*path));
+            if let Err(error) = written {
+                tracing::warn!(%error, "when a control plane was last heard could not be kept");
+            }
+            *at = now;
+        }
     }
 }
 
@@ -59,11 +90,9 @@ impl Backoff {
     }
 }
 
-type Disk = Arc<Mutex<Cache>>;
-
 /// Never returns: a broken stream is opened again.
 pub async fn run(node: Arc<Node>, cache: Cache, s3_address: String) {
-    let disk = Arc::new(Mutex::new(cache));
+    let intake = Arc::new(Intake::new(node.clone(), cache));
     let boot_id = format!("{:016x}", rand::random::<u64>());
     let mut backoff = Backoff::default();
     let Some(mut outbox) = node.uplink.receiver() else {
@@ -73,8 +102,9 @@ pub async fn run(node: Arc<Node>, cache: Cache, s3_address: String) {
     loop {
         let mut heard = false;
         let hello = (s3_address.as_str(), boot_id.as_str());
-        let ended = session(&node, &disk, hello, &mut outbox, &mut heard).await;
+        let ended = session(&node, &intake, hello, &mut outbox, &mut heard).await;
         node.uplink.end();
+        node.control.turn();
         if node.link.connected.swap(false, Ordering::Relaxed) || heard {
             backoff = Backoff::default();
         }
@@ -91,7 +121,7 @@ pub async fn run(node: Arc<Node>, cache: Cache, s3_address: String) {
 
 async fn session(
     node: &Arc<Node>,
-    disk: &Disk,
+    intake: &Arc<Intake>,
     (s3_address, boot_id): (&str, &str),
     outbox: &mut mpsc::Receiver<FromNode>,
     heard: &mut bool,
@@ -115,7 +145,10 @@ async fn session(
         s3_address: s3_address.to_owned(),
         boot_id: boot_id.to_owned(),
         revision: node.tenants.revision(),
+        epoch: node.tenants.epoch(),
+        whole: node.tenants.is_whole(),
     };
+    node.tenants.start_over();
     stream.send(text(&hello)?).await?;
     // What was meant for an earlier stream.
     while outbox.try_recv().is_ok() {}
@@ -135,16 +168,19 @@ async fn session(
         };
         silent_at = Instant::now() + SILENCE;
         node.limits.heard(std::time::Instant::now());
-        node.link
-            .heard_at
-            .store(node.clock.now().timestamp(), Ordering::Relaxed);
+        if node.tenants.is_following() {
+            node.link.hear(node.clock.now().timestamp());
+        }
         if !node.link.connected.swap(true, Ordering::Relaxed) {
             *heard = true;
             tracing::info!("connected to the control plane");
         }
         match message {
             Message::Text(text_) => {
-                if let Some(answer) = receive(node, disk, text_.as_str()).await {
+                // Reading a page, and writing it to the disk, takes a while.
+                let intake = intake.clone();
+                let answer = tokio::task::spawn_blocking(move || intake.receive(text_.as_str()));
+                if let Some(answer) = answer.await? {
                     stream.send(text(&answer)?).await?;
                 }
             }
@@ -156,103 +192,6 @@ async fn session(
 
 fn text(message: &FromNode) -> anyhow::Result<Message> {
     Ok(Message::text(serde_json::to_string(message)?))
-}
-
-/// Applies one message, and says what to answer.
-async fn receive(node: &Arc<Node>, disk: &Disk, text: &str) -> Option<FromNode> {
-    let message: ToNode = match serde_json::from_str(text) {
-        Ok(message) => message,
-        Err(error) => {
-            let reason = format!("the message cannot be read: {error}");
-            tracing::error!(reason, "a push was refused");
-            return Some(FromNode::Nack {
-                revision: revision_of(text),
-                reason,
-            });
-        }
-    };
-    let revision = match &message {
-        ToNode::Heartbeat { .. } => return None,
-        // What changes configuration bears a revision; the rest is advice, and a newer control plane may have more of it.
-        ToNode::Unknown if revision_of(text) == 0 => return None,
-        ToNode::Unknown => {
-            return Some(FromNode::Nack {
-                revision: revision_of(text),
-                reason: "a message of an unknown type".to_owned(),
-            });
-        }
-        ToNode::Snapshot(snapshot) => snapshot.revision,
-        ToNode::Tenant(document) => document.revision,
-        ToNode::Settings(settings) => settings.revision,
-        ToNode::Allotment(_) => return allot(node.clone(), message).await,
-    };
-    if let Err(Refused(reason)) = node.tenants.apply(message.clone()) {
-        tracing::error!(revision, reason, "a push was refused");
-        return Some(FromNode::Nack { revision, reason });
-    }
-    match store(node.clone(), disk.clone(), message).await {
-        Ok(()) => Some(FromNode::Ack { revision }),
-        Err(error) => {
-            tracing::error!(
-                revision,
-                error = format!("{error:#}"),
-                "a push is applied, but could not be written to disk"
-            );
-            Some(FromNode::Nack {
-                revision,
-                reason: format!("applied, but not on disk: {error:#}"),
-            })
-        }
-    }
-}
-
-/// Without an answer the control plane says it again.
-async fn allot(node: Arc<Node>, message: ToNode) -> Option<FromNode> {
-    let ToNode::Allotment(allotment) = message else {
-        return None;
-    };
-    let applied = tokio::task::spawn_blocking(move || {
-        node.limits.apply(&allotment, std::time::Instant::now())
-    });
-    match applied.await {
-        Ok(Ok(allotted)) => Some(FromNode::Allotted(allotted)),
-        Ok(Err(error)) => {
-            tracing::error!(
-                error = format!("{error:#}"),
-                "shares cannot be written to disk"
-            );
-            None
-        }
-        Err(error) => {
-            tracing::error!(%error, "shares were not applied");
-            None
-        }
-    }
-}
-
-/// The revision of a message that could not be read, as far as that can be found out.
-pub fn revision_of(text: &str) -> Revision {
-    let value: Option<serde_json::Value> = serde_json::from_str(text).ok();
-    value
-        .and_then(|value| value.get("revision")?.as_i64())
-        .unwrap_or(0)
-}
-
-async fn store(node: Arc<Node>, disk: Disk, message: ToNode) -> anyhow::Result<()> {
-    let written = tokio::task::spawn_blocking(move || {
-        let mut cache = disk
-            .lock()
-            .map_err(|_| anyhow::anyhow!("an earlier write failed"))?;
-        match message {
-            ToNode::Snapshot(snapshot) => cache.replace(snapshot),
-            // A snapshot of what is applied holds the change as well.
-            message => match node.tenants.snapshot().filter(|_| cache.wants_snapshot()) {
-                Some(snapshot) => cache.replace(snapshot),
-                None => cache.append(&message),
-            },
-        }
-    });
-    written.await?
 }
 
 #[cfg(test)]
@@ -269,14 +208,5 @@ mod tests {
             longest = longest.max(wait);
         }
         assert!(longest > Duration::from_secs(2));
-    }
-
-    #[test]
-    fn the_revision_of_what_is_unreadable_is_found_if_it_is_there() {
-        assert_eq!(
-            revision_of("{\"type\":\"tenant\",\"revision\":7,\"limits\":3}"),
-            7
-        );
-        assert_eq!(revision_of("nonsense"), 0);
     }
 }

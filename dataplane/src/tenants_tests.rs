@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use wire::{
-    AccessKeyStatus, BucketStatus, EngineCapabilities, Limits, Placement, Scope, SigningKey,
-    Snapshot, TenantStatus,
+    AccessKey, AccessKeyStatus, Bucket, BucketStatus, EngineCapabilities, Limits, Placement, Scope,
+    SigningKeys, Snapshot, TenantStatus,
 };
 
 use super::*;
@@ -14,20 +14,14 @@ pub fn id(n: u32) -> String {
     format!("{n:032x}")
 }
 
+/// With signing keys for these days, which follow each other.
 pub fn key(access_key_id: &str, days: &[NaiveDate]) -> AccessKey {
-    let signing_keys = days
-        .iter()
-        .map(|date| SigningKey {
-            date: *date,
-            region: "us-east-1".into(),
-            key: sigv4::derive_signing_key(
-                SECRET,
-                &date.format("%Y%m%d").to_string(),
-                "us-east-1",
-                "s3",
-            ),
-        })
-        .collect();
+    let derived = days.iter().map(|date| {
+        let date = date.format("%Y%m%d").to_string();
+        sigv4::derive_signing_key(SECRET, &date, "us-east-1", "s3")
+    });
+    let first_day = days.first().copied().unwrap_or_default();
+    let signing_keys = SigningKeys::new(first_day, derived.collect());
     AccessKey {
         access_key_id: access_key_id.into(),
         status: AccessKeyStatus::Active,
@@ -49,6 +43,7 @@ pub fn document(n: u32, revision: Revision, keys: Vec<AccessKey>) -> TenantDocum
             bytes_per_second: None,
             quota_bytes: None,
         },
+        max_staleness_seconds: None,
         access_keys: keys,
         buckets: vec![Bucket {
             id: id(n + 1000),
@@ -75,7 +70,7 @@ pub fn settings(revision: Revision) -> Settings {
             endpoint: "http://127.0.0.1:1".into(),
             region: "us-east-1".into(),
             access_key_id: "E".into(),
-            signing_keys: vec![],
+            signing_keys: SigningKeys::default(),
             capabilities: EngineCapabilities::default(),
         }],
         token_keys: vec![STANDARD.encode([9u8; 32])],

@@ -44,6 +44,15 @@ pub enum Command {
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
+    #[command(hide = true)]
+    MakeTenants {
+        tenants: usize,
+        /// Access keys of each
+        keys: usize,
+        #[command(flatten)]
+        controlplane: ControlplaneArguments,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -150,6 +159,9 @@ pub enum TenantCommand {
         /// Bytes that it may store
         #[arg(long)]
         quota_bytes: Option<u64>,
+        /// Seconds after which a data plane that hears no control plane refuses the tenant; 0: as long as it has keys
+        #[arg(long, value_name = "SECONDS")]
+        max_staleness: Option<u32>,
         #[command(flatten)]
         target: Target,
     },
@@ -258,6 +270,17 @@ pub enum PlanCommand {
 pub enum NodeCommand {
     /// List data planes
     List {
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Have a data plane take this database's configuration, whatever it followed before
+    Accept {
+        /// Its id, see `vaultaire node list`
+        #[arg(required_unless_present = "all")]
+        node: Option<String>,
+        /// Every data plane: after the database was restored from a backup
+        #[arg(long, conflicts_with = "node")]
+        all: bool,
         #[command(flatten)]
         target: Target,
     },

@@ -39,6 +39,25 @@ pub async fn run(settings: Controlplane) -> anyhow::Result<()> {
         .context("The control plane's listener failed")
 }
 
+/// Prints, for each tenant made, its id, an access key id and its secret.
+pub async fn make_tenants(
+    settings: Controlplane,
+    tenants: usize,
+    keys: usize,
+) -> anyhow::Result<()> {
+    use std::io::Write;
+    let plane = ControlPlane::start(config(settings)?, Clock::system()).await?;
+    let made = controlplane::bulk::make_tenants(&plane, tenants, keys).await?;
+    let mut out = std::io::stdout().lock();
+    for tenant in made {
+        let (id, secret) = (tenant.tenant_id, tenant.secret_access_key.as_str());
+        writeln!(out, "{id} {} {secret}", tenant.access_key_id)?;
+    }
+    drop(out);
+    plane.shut_down().await;
+    Ok(())
+}
+
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address)
         .await

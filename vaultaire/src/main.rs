@@ -48,6 +48,14 @@ fn run(command: Command) -> anyhow::Result<()> {
             let _flush = logging::start(&environment)?;
             many_threads()?.block_on(dataplane::run(settings))
         }
+        Command::MakeTenants {
+            tenants,
+            keys,
+            controlplane,
+        } => {
+            let settings = settings::controlplane(&controlplane, &environment)?;
+            many_threads()?.block_on(controlplane::make_tenants(settings, tenants, keys))
+        }
         Command::Tenant(command) => {
             one_thread()?.block_on(admin::tenant::run(command, &environment))
         }

@@ -84,7 +84,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "VAULTAIRE_CONTROL_URL",
-        "control plane that a data plane follows",
+        "control plane that a data plane follows; several, separated by commas, are tried in turn",
     ),
     (
         "VAULTAIRE_JOIN_TOKEN",
@@ -324,10 +324,12 @@ pub fn dataplane(
     Ok(Dataplane {
         listen: arguments.s3,
         health: health_of(arguments.s3)?,
-        control_url: url(
-            "VAULTAIRE_CONTROL_URL",
-            environment.require("VAULTAIRE_CONTROL_URL")?,
-        )?,
+        control_url: environment
+            .require("VAULTAIRE_CONTROL_URL")?
+            .split(',')
+            .map(|one| url("VAULTAIRE_CONTROL_URL", one))
+            .collect::<anyhow::Result<Vec<_>>>()?
+            .join(","),
         join_token: environment.secret("VAULTAIRE_JOIN_TOKEN")?,
         data_dir: arguments.data_dir.clone(),
         s3_address: environment

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Revision, SigningKey};
+use crate::{Revision, SigningKeys};
 
 /// Everything a node needs to serve one tenant. It replaces whatever the node had for that tenant, atomically.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,10 @@ pub struct TenantDocument {
     pub revision: Revision,
     pub status: TenantStatus,
     pub limits: Limits,
+    /// A node whose last word from a control plane is older refuses the tenant's requests. `None`: it serves for as
+    /// long as its signing keys reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_staleness_seconds: Option<u32>,
     pub access_keys: Vec<AccessKey>,
     pub buckets: Vec<Bucket>,
 }
@@ -56,12 +60,14 @@ pub struct AccessKey {
     /// The public half, as it stands in `Credential=`: 20 upper-case letters and digits.
     pub access_key_id: String,
     pub status: AccessKeyStatus,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Scope::is_everything")]
     pub scope: Scope,
-    /// One a day, from eight days back (a presigned URL lives seven) to eight days ahead. Never the secret.
-    pub signing_keys: Vec<SigningKey>,
+    /// For the settings' region: one a day, from seven days back (for as long lives a presigned URL) to eight days ahead.
+    /// Never the secret.
+    #[serde(default, skip_serializing_if = "SigningKeys::is_empty")]
+    pub signing_keys: SigningKeys,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,6 +96,13 @@ pub struct Scope {
     /// Networks that may use the key, in CIDR notation; empty means all.
     #[serde(default)]
     pub source_addresses: Vec<IpNet>,
+}
+
+impl Scope {
+    /// Whether it limits nothing.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// One kind of thing that a key may do to objects. A key that names any makes and removes no buckets.
@@ -128,10 +141,10 @@ pub struct Bucket {
     pub status: BucketStatus,
     pub placement: Placement,
     /// Anybody may list it and read its objects, without a signature. At most one bucket of a name is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub public_read: bool,
     /// Which web pages' scripts may use it. Empty: none.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cors: Vec<CorsRule>,
 }
 
@@ -193,8 +206,8 @@ pub struct Engine {
     pub endpoint: String,
     pub region: String,
     pub access_key_id: String,
-    /// Derived from the engine's secret, as for customers.
-    pub signing_keys: Vec<SigningKey>,
+    /// Derived from the engine's secret for the engine's region, as for customers.
+    pub signing_keys: SigningKeys,
     pub capabilities: EngineCapabilities,
 }
 

@@ -15,13 +15,13 @@ pub use document::{
     AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, CorsRule, Engine, EngineCapabilities,
     Limits, Permission, Placement, Scope, Settings, TenantDocument, TenantStatus,
 };
-pub use message::{FromNode, PROTOCOL_VERSION, Snapshot, ToNode};
+pub use message::{FromNode, PROTOCOL_VERSION, Snapshot, SnapshotBegin, ToNode};
 pub use node_api::{
     BUCKETS_PATH, BucketChanged, BucketSetting, CreateBucket, DeleteBucket, JOIN_PATH, Join,
     Joined, NODE_AUDIENCE, NodeClaims, Problem, STREAM_PATH, SetBucket,
 };
 pub use refusal::{Refusal, Rule};
-pub use signing_key::SigningKey;
+pub use signing_key::SigningKeys;
 
 /// A place in the one serial order of configuration changes. Revision 0 is "nothing yet".
 pub type Revision = i64;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Allotment, Allotted, Demand, Refusal, Revision, Settings, TenantDocument};
 
 /// A node says the version that it speaks; a control plane that does not know it closes the stream.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// From a node to the control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,10 +23,18 @@ pub enum FromNode {
         boot_id: String,
         /// The revision that the node serves; 0 when it has nothing.
         revision: Revision,
+        /// The [`SnapshotBegin::epoch`] that this revision is of; empty when the node has nothing.
+        #[serde(default)]
+        epoch: String,
+        /// Nothing was refused since the last snapshot: the node lacks no change up to its revision.
+        #[serde(default)]
+        whole: bool,
     },
-    /// Everything up to this revision is applied, and on disk.
+    /// Everything up to this revision is applied, and on disk. A snapshot is acknowledged once, at its end; each
+    /// [`ToNode::Refresh`] by itself.
     Ack { revision: Revision },
-    /// The message for this revision could not be read or was refused; the node keeps what it had.
+    /// The message for this revision could not be read or was refused; the node keeps what it had. A snapshot is
+    /// refused once: what is still to come of it is passed over.
     Nack { revision: Revision, reason: String },
     /// What the node holds of tenants' limits: the answer to an [`Allotment`].
     Allotted(Allotted),
@@ -42,9 +50,25 @@ pub enum FromNode {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ToNode {
-    /// Everything, in place of whatever the node has. Sent when the node has nothing, when it is ahead of the
-    /// database, and when a day has passed (new signing keys).
-    Snapshot(Snapshot),
+    /// From here to [`SnapshotEnd`](Self::SnapshotEnd): everything, in place of whatever the node has. Sent when the
+    /// node has nothing, follows another database, or has refused a change.
+    SnapshotBegin(SnapshotBegin),
+    /// Some of the snapshot's tenants. What is no configuration may come between pages; changes come after the end.
+    SnapshotPage {
+        /// The snapshot's.
+        revision: Revision,
+        tenants: Vec<TenantDocument>,
+    },
+    /// All of it was sent. Only now does it count.
+    SnapshotEnd { revision: Revision },
+    /// Documents that the node has, as they are at `revision`, which it has: with signing keys for further days. Changes
+    /// may come between.
+    Refresh {
+        revision: Revision,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        settings: Option<Settings>,
+        tenants: Vec<TenantDocument>,
+    },
     /// One tenant changed. `revision` is the document's; nothing between the last message and this one is missing.
     Tenant(TenantDocument),
     /// Engines, region or token keys changed.
@@ -61,9 +85,47 @@ pub enum ToNode {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotBegin {
+    pub revision: Revision,
+    /// Names the database's history: a revision says something only among revisions of one epoch.
+    #[serde(default)]
+    pub epoch: String,
+    /// The operator wants this node to take this snapshot whatever it followed before.
+    #[serde(default)]
+    pub accepted: bool,
+    pub settings: Settings,
+    /// How many tenants the pages hold together.
+    pub tenants: u64,
+}
+
+/// A whole snapshot in one piece, for where there is little of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Snapshot {
     pub revision: Revision,
     pub settings: Settings,
     /// Every tenant that is not deleted.
     pub tenants: Vec<TenantDocument>,
+}
+
+impl Snapshot {
+    /// As it goes over the stream, with so many tenants to a page.
+    pub fn messages(&self, epoch: &str, page: usize) -> Vec<ToNode> {
+        let revision = self.revision;
+        let begin = ToNode::SnapshotBegin(SnapshotBegin {
+            revision,
+            epoch: epoch.to_owned(),
+            accepted: false,
+            settings: self.settings.clone(),
+            tenants: self.tenants.len() as u64,
+        });
+        let pages = self
+            .tenants
+            .chunks(page.max(1))
+            .map(|tenants| ToNode::SnapshotPage {
+                revision,
+                tenants: tenants.to_vec(),
+            });
+        let end = ToNode::SnapshotEnd { revision };
+        [begin].into_iter().chain(pages).chain([end]).collect()
+    }
 }

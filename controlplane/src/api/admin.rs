@@ -21,9 +21,9 @@ use super::json::Body;
 use super::node::bearer;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
-use crate::ids::TenantId;
+use crate::ids::{NodeId, TenantId};
 use crate::tenants::{self, LimitChange, NewTenant, Tenant};
-use crate::{Actor, ControlPlane, Error, Origin, Tx, db, plans};
+use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
 
 const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -59,6 +59,8 @@ fn routes() -> Vec<Route> {
         (Method::GET, "/plans", get(list_plans)),
         (Method::GET, "/nodes", get(list_nodes)),
         (Method::DELETE, "/nodes/{id}", delete(remove_node)),
+        (Method::POST, "/nodes/accept", post(accept_all_nodes)),
+        (Method::POST, "/nodes/{id}/accept", post(accept_node)),
         (Method::POST, "/join-tokens", post(create_join_token)),
     ]
 }
@@ -108,6 +110,7 @@ struct TenantBody {
     concurrent_requests: Option<u32>,
     bytes_per_second: Option<u64>,
     quota_bytes: Option<u64>,
+    max_staleness_seconds: Option<u32>,
     created_at: DateTime<Utc>,
     trial_ends_at: Option<DateTime<Utc>>,
 }
@@ -125,6 +128,7 @@ impl From<Tenant> for TenantBody {
             concurrent_requests: tenant.limits.concurrent_requests,
             bytes_per_second: tenant.limits.bytes_per_second,
             quota_bytes: tenant.limits.quota_bytes,
+            max_staleness_seconds: tenant.max_staleness_seconds,
             created_at: tenant.created_at,
             trial_ends_at: tenant.trial_ends_at,
         }
@@ -178,6 +182,9 @@ struct LimitsBody {
     bytes_per_second: Option<Option<u64>>,
     #[serde(default, deserialize_with = "said")]
     quota_bytes: Option<Option<u64>>,
+    /// `null`: for as long as a node has signing keys.
+    #[serde(default, deserialize_with = "said")]
+    max_staleness_seconds: Option<Option<u32>>,
 }
 
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -199,6 +206,7 @@ async fn set_limits(
         concurrent_requests: body.concurrent_requests,
         bytes_per_second: body.bytes_per_second,
         quota_bytes: body.quota_bytes,
+        max_staleness_seconds: body.max_staleness_seconds,
     };
     let mut tx = begin(&cp, origin).await?;
     tenants::set_limits(&mut tx, &cp, id, change).await?;
@@ -377,6 +385,36 @@ async fn list_plans(State(cp): State<ControlPlane>) -> Result<impl IntoResponse,
     let mut tx = cp.begin_system().await?;
     let plans = plans::list(&mut tx).await?;
     Ok(Json(json!({ "plans": plans })))
+}
+
+async fn accept_all_nodes(
+    State(cp): State<ControlPlane>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    accept(&cp, origin, None).await
+}
+
+async fn accept_node(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let id = id.parse().map_err(|_| Error::NotFound("node"))?;
+    accept(&cp, origin, Some(id)).await
+}
+
+async fn accept(
+    cp: &ControlPlane,
+    origin: Origin,
+    node: Option<NodeId>,
+) -> Result<Json<serde_json::Value>, Error> {
+    let mut tx = begin(cp, origin).await?;
+    let accepted = nodes::accept(&mut tx, cp, node).await?;
+    tx.commit().await?;
+    if node.is_none() {
+        cp.push().end_streams();
+    }
+    Ok(Json(json!({ "accepted": accepted })))
 }
 
 pub(super) async fn begin(cp: &ControlPlane, origin: Origin) -> Result<Tx, Error> {

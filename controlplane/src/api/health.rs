@@ -82,6 +82,12 @@ async fn metrics(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Er
         "Nodes connected to this process.",
         &streams,
     );
+    let sent = cp.push().sent_bytes();
+    let name = "vaultaire_push_sent_bytes_total";
+    let _ = writeln!(
+        text,
+        "# HELP {name} Bytes of messages sent to nodes by this process.\n# TYPE {name} counter\n{name} {sent}"
+    );
     text.push_str("# HELP vaultaire_node_revision Revision that the node acknowledged.\n");
     text.push_str("# TYPE vaultaire_node_revision gauge\n");
     for node in &nodes {

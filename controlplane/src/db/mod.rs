@@ -5,6 +5,7 @@ pub(crate) mod access_keys;
 pub(crate) mod allotments;
 pub(crate) mod audit;
 pub(crate) mod buckets;
+pub(crate) mod bulk;
 pub(crate) mod email_changes;
 pub(crate) mod engines;
 pub(crate) mod invitations;

@@ -101,6 +101,8 @@ pub(crate) struct Progress {
     pub revision: Revision,
     pub keys_day: Option<NaiveDate>,
     pub nack: Option<(Revision, String)>,
+    /// It has acknowledged a snapshot on this stream.
+    pub whole: bool,
 }
 
 /// `false`: another stream speaks for the node now.
@@ -114,7 +116,7 @@ pub(crate) async fn report(
 ) -> Result<bool, sqlx::Error> {
     let done = query!(
         "UPDATE nodes SET revision = $3, keys_day = COALESCE($4, keys_day), nacked_revision = $5, nack_reason = $6,
-            last_seen = $7, connected_until = $8
+            last_seen = $7, connected_until = $8, accepted = accepted AND NOT $9
          WHERE id = $1 AND stream = $2",
         node.0,
         stream,
@@ -123,7 +125,8 @@ pub(crate) async fn report(
         progress.nack.as_ref().map(|n| n.0),
         progress.nack.as_ref().map(|n| n.1.as_str()),
         now,
-        until
+        until,
+        progress.whole
     )
     .execute(conn)
     .await?;
@@ -194,6 +197,27 @@ pub(crate) async fn use_join_token(
     .execute(tx.connection())
     .await?;
     Ok(())
+}
+
+/// Whether the operator wants the node to take a snapshot whatever it followed before.
+pub(crate) async fn is_accepted(
+    conn: &mut PgConnection,
+    node: NodeId,
+) -> Result<bool, sqlx::Error> {
+    query_scalar!("SELECT accepted FROM nodes WHERE id = $1", node.0)
+        .fetch_one(conn)
+        .await
+}
+
+/// One node, or with `None` every one. How many there were.
+pub(crate) async fn accept(tx: &mut Tx, node: Option<NodeId>) -> Result<u64, Error> {
+    let done = query!(
+        "UPDATE nodes SET accepted = true WHERE $1::uuid IS NULL OR id = $1",
+        node.map(NodeId::as_uuid)
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected())
 }
 
 /// Every node gets a snapshot when it connects next.

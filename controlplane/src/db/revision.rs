@@ -1,6 +1,7 @@
 //! The one serial order of changes.
 
-use sqlx::{PgExecutor, query, query_scalar};
+use sqlx::{PgExecutor, query, query_as, query_scalar};
+use uuid::Uuid;
 use wire::Revision;
 
 use super::REVISION_CHANNEL;
@@ -11,6 +12,32 @@ pub(crate) async fn head(executor: impl PgExecutor<'_>) -> Result<Revision, sqlx
     query_scalar!("SELECT number FROM revision")
         .fetch_one(executor)
         .await
+}
+
+/// Where the serial order stands.
+pub(crate) struct Position {
+    pub head: Revision,
+    /// Names the history that the numbers are of.
+    pub epoch: Uuid,
+    /// Of the last change of settings or engines.
+    pub settings: Revision,
+}
+
+pub(crate) async fn position(executor: impl PgExecutor<'_>) -> Result<Position, sqlx::Error> {
+    query_as!(
+        Position,
+        r#"SELECT number AS head, epoch, COALESCE((SELECT revision FROM settings), 0) AS "settings!" FROM revision"#
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// Begins another history: what followed the earlier one is to be told everything anew.
+pub(crate) async fn new_epoch(tx: &mut Tx) -> Result<(), Error> {
+    query!("UPDATE revision SET epoch = gen_random_uuid()")
+        .execute(tx.connection())
+        .await?;
+    Ok(())
 }
 
 /// Takes the next number for a change of this tenant. Holds the row to the end of the transaction, so it comes last;

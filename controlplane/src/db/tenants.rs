@@ -23,6 +23,7 @@ struct Row {
     quota: Option<i64>,
     concurrency: Option<i32>,
     bandwidth: Option<i64>,
+    max_staleness_seconds: Option<i32>,
     plan_id: String,
     plan_name: String,
     price_cents: i64,
@@ -43,7 +44,7 @@ macro_rules! select {
             r#"SELECT t.id, t.name, t.email, t.status, t.created_at, t.trial_ends_at, t.revision,
                       COALESCE(t.requests_per_second, p.requests_per_second) AS "rate!",
                       COALESCE(t.burst, p.burst) AS "burst!",
-                      COALESCE(t.quota_bytes, p.quota_bytes) AS quota,
+                      COALESCE(t.quota_bytes, p.quota_bytes) AS quota, t.max_staleness_seconds,
                       COALESCE(t.concurrent_requests, p.concurrent_requests) AS concurrency,
                       COALESCE(t.bytes_per_second, p.bytes_per_second) AS bandwidth,
                       p.id AS plan_id, p.name AS plan_name, p.price_cents, p.currency, p.storage_bytes,
@@ -82,6 +83,7 @@ impl From<Row> for Tenant {
                 bucket_limit: row.bucket_limit,
                 access_key_limit: row.access_key_limit,
             },
+            max_staleness_seconds: row.max_staleness_seconds.map(i32::unsigned_abs),
             created_at: row.created_at,
             trial_ends_at: row.trial_ends_at,
             revision: row.revision,
@@ -243,6 +245,22 @@ pub(crate) async fn set_limits(
         limits.concurrency.flatten(),
         limits.bandwidth.is_some(),
         limits.bandwidth.flatten()
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// `None`: for as long as a node has signing keys.
+pub(crate) async fn set_max_staleness(
+    tx: &mut Tx,
+    id: TenantId,
+    seconds: Option<i32>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET max_staleness_seconds = $2 WHERE id = $1",
+        id.0,
+        seconds
     )
     .execute(tx.connection())
     .await?;

@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{Duration, NaiveDate};
 use uuid::Uuid;
 use wire::{
-    AccessKey, AccessKeyStatus, Bucket, BucketStatus, Placement, Revision, Settings, SigningKey,
-    Snapshot, TenantDocument, TenantStatus,
+    AccessKey, AccessKeyStatus, Bucket, BucketStatus, Placement, Revision, Settings, SigningKeys,
+    TenantDocument, TenantStatus,
 };
 
 use crate::ids::{BucketId, TenantId};
@@ -18,12 +18,16 @@ use crate::secrets::Purpose;
 use crate::tenants::Tenant;
 use crate::{ControlPlane, Error, Tx, access_keys, db, engine};
 
-/// A presigned URL lives seven days, and a node without a control plane as long.
-const DAYS_EITHER_WAY: i64 = 8;
+/// A presigned URL lives seven days.
+const DAYS_BACK: i64 = 7;
+/// A node without a control plane serves for seven days at least: its keys may be almost a day old.
+const DAYS_AHEAD: i64 = 8;
 /// For this long a node is told that an access key is over, rather than nothing.
 const REMEMBER_ENDED: Duration = Duration::days(30);
-/// Tenants read at once.
-const PAGE: i64 = 500;
+/// Changes read at once.
+const CHANGES: i64 = 100;
+/// Tenants of a snapshot read at once.
+const PAGE: i64 = 250;
 
 pub(super) enum Update {
     Tenant(TenantDocument),
@@ -49,51 +53,111 @@ pub(super) enum Changes {
 /// What changed after the revision; the first part of it where it is much.
 pub(super) async fn changes(cp: &ControlPlane, after: Revision) -> Result<Changes, Error> {
     let mut tx = cp.begin_snapshot().await?;
-    if db::revision::head(tx.connection()).await? < after {
+    let position = db::revision::position(tx.connection()).await?;
+    if position.head < after {
         return Ok(Changes::Ahead);
     }
-    let tenants = db::tenants::changed_after(tx.connection(), after, PAGE).await?;
+    let tenants = db::tenants::changed_after(tx.connection(), after, CHANGES).await?;
     let reaches = match tenants.last() {
-        Some(last) if i64::try_from(tenants.len()).is_ok_and(|n| n == PAGE) => last.revision,
+        Some(last) if i64::try_from(tenants.len()).is_ok_and(|n| n == CHANGES) => last.revision,
         _ => Revision::MAX,
     };
-    let mut updates: Vec<Update> = documents(cp, &mut tx, tenants)
+    let mut updates: Vec<Update> = documents(cp, &mut tx, tenants, cp.clock().today())
         .await?
         .into_iter()
         .map(Update::Tenant)
         .collect();
-    let settings = settings(cp, &mut tx).await?;
-    if (after + 1..=reaches).contains(&settings.revision) {
-        updates.push(Update::Settings(settings));
+    if (after + 1..=reaches).contains(&position.settings) {
+        updates.push(Update::Settings(settings(cp, &mut tx).await?));
         updates.sort_by_key(Update::revision);
     }
     Ok(Changes::Updates(updates))
 }
 
-/// Everything, as of one moment.
-pub(super) async fn snapshot(cp: &ControlPlane) -> Result<Snapshot, Error> {
-    let mut tx = cp.begin_snapshot().await?;
-    let revision = db::revision::head(tx.connection()).await?;
-    let settings = settings(cp, &mut tx).await?;
-    let mut tenants = Vec::new();
-    let mut after = None;
-    loop {
-        let page = db::tenants::page(tx.connection(), after, PAGE).await?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.id);
-        tenants.extend(documents(cp, &mut tx, page).await?);
+/// Everything, as of one moment, page by page: one transaction sees that moment for as long as this lives.
+pub(super) struct Snapshot {
+    tx: Tx,
+    cp: ControlPlane,
+    after: Option<TenantId>,
+    pub revision: Revision,
+    pub epoch: Uuid,
+    pub settings: Settings,
+    /// How many tenants all pages hold together.
+    pub tenants: u64,
+    /// The day of its signing keys.
+    pub day: NaiveDate,
+}
+
+impl Snapshot {
+    pub(super) async fn begin(cp: &ControlPlane) -> Result<Self, Error> {
+        let mut tx = cp.begin_snapshot().await?;
+        let position = db::revision::position(tx.connection()).await?;
+        let settings = settings(cp, &mut tx).await?;
+        let tenants = db::tenants::count(tx.connection()).await?;
+        Ok(Self {
+            tx,
+            after: None,
+            revision: position.head,
+            epoch: position.epoch,
+            settings,
+            tenants: tenants.unsigned_abs(),
+            day: cp.clock().today(),
+            cp: cp.clone(),
+        })
     }
-    Ok(Snapshot {
-        revision,
-        settings,
-        tenants,
-    })
+
+    /// `None`: that was all.
+    pub(super) async fn page(&mut self) -> Result<Option<Vec<TenantDocument>>, Error> {
+        let page = page(&self.cp, &mut self.tx, self.after, self.day).await?;
+        self.after = page.as_ref().map(|page| page.0).or(self.after);
+        Ok(page.map(|page| page.1))
+    }
+}
+
+/// Tenants after the one given as they are now, and the last one's id; `None` where there are no more. Not those that
+/// changed after `revision`, of which the node hears by themselves.
+pub(super) async fn again(
+    cp: &ControlPlane,
+    after: Option<TenantId>,
+    day: NaiveDate,
+    revision: Revision,
+) -> Result<Option<(TenantId, Vec<TenantDocument>)>, Error> {
+    let mut tx = cp.begin_snapshot().await?;
+    let page = page(cp, &mut tx, after, day).await?;
+    Ok(page.map(|(last, mut documents)| {
+        documents.retain(|document| document.revision <= revision);
+        (last, documents)
+    }))
+}
+
+/// As [`again`], of the settings.
+pub(super) async fn settings_again(
+    cp: &ControlPlane,
+    revision: Revision,
+) -> Result<Option<Settings>, Error> {
+    let mut tx = cp.begin_snapshot().await?;
+    let settings = settings(cp, &mut tx).await?;
+    Ok(Some(settings).filter(|settings| settings.revision <= revision))
+}
+
+async fn page(
+    cp: &ControlPlane,
+    tx: &mut Tx,
+    after: Option<TenantId>,
+    day: NaiveDate,
+) -> Result<Option<(TenantId, Vec<TenantDocument>)>, Error> {
+    let tenants = db::tenants::page(tx.connection(), after, PAGE).await?;
+    let Some(last) = tenants.last().map(|tenant| tenant.id) else {
+        return Ok(None);
+    };
+    Ok(Some((last, documents(cp, tx, tenants, day).await?)))
 }
 
 async fn documents(
     cp: &ControlPlane,
     tx: &mut Tx,
     tenants: Vec<Tenant>,
+    today: NaiveDate,
 ) -> Result<Vec<TenantDocument>, Error> {
     let ids: Vec<Uuid> = tenants.iter().map(|t| t.id.0).collect();
     let ended_after = cp.clock().now() - REMEMBER_ENDED;
@@ -102,9 +166,8 @@ async fn documents(
     for row in db::buckets::of_tenants(tx.connection(), &ids).await? {
         buckets.entry(row.tenant_id).or_default().push(bucket(row));
     }
-    let today = cp.clock().today();
     let cp = cp.clone();
-    // Deriving takes about 20 µs a day and key; a page of tenants would hold up other requests.
+    // Deriving takes about 3 µs a day and key; a page of tenants would hold up other requests.
     let keys = tokio::task::spawn_blocking(move || {
         let mut by_tenant: HashMap<Uuid, Vec<AccessKey>> = HashMap::new();
         for row in keys {
@@ -127,6 +190,7 @@ async fn documents(
             revision: tenant.revision,
             status: tenant.status,
             limits: tenant.limits,
+            max_staleness_seconds: tenant.max_staleness_seconds,
             access_keys: access_keys.filter(|_| !deleted).unwrap_or_default(),
             buckets: buckets.filter(|_| !deleted).unwrap_or_default(),
         }
@@ -141,7 +205,7 @@ fn access_key(
 ) -> anyhow::Result<AccessKey> {
     let revoked = row.revoked_at.is_some();
     let signing_keys = if revoked {
-        Vec::new()
+        SigningKeys::default()
     } else {
         let bound_to = access_keys::seal_row(TenantId(row.tenant_id), &row.access_key_id);
         let master_key = &cp.config().master_key;
@@ -211,18 +275,13 @@ async fn settings(cp: &ControlPlane, tx: &mut Tx) -> Result<Settings, Error> {
     })
 }
 
-fn signing_keys(secret: &str, today: NaiveDate, region: &str) -> Vec<SigningKey> {
-    (-DAYS_EITHER_WAY..=DAYS_EITHER_WAY)
-        .map(|days| {
-            let date = today + Duration::days(days);
-            let text = date.format("%Y%m%d").to_string();
-            SigningKey {
-                date,
-                region: region.to_owned(),
-                key: sigv4::derive_signing_key(secret, &text, region, "s3"),
-            }
-        })
-        .collect()
+fn signing_keys(secret: &str, today: NaiveDate, region: &str) -> SigningKeys {
+    let first = today - Duration::days(DAYS_BACK);
+    let keys = (0..=DAYS_BACK + DAYS_AHEAD).map(|days| {
+        let date = (first + Duration::days(days)).format("%Y%m%d").to_string();
+        sigv4::derive_signing_key(secret, &date, region, "s3")
+    });
+    SigningKeys::new(first, keys.collect())
 }
 
 #[cfg(test)]
@@ -230,14 +289,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn signing_keys_reach_eight_days_either_way() {
-        let today = NaiveDate::from_ymd_opt(2026, 3, 1).unwrap_or_default();
-        let keys = signing_keys("secret", today, "us-east-1");
-        assert_eq!(keys.len(), 17);
-        assert_eq!(keys[0].date.to_string(), "2026-02-21");
-        assert_eq!(keys[8].date, today);
-        assert_eq!(keys[16].date.to_string(), "2026-03-09");
-        let expected = sigv4::derive_signing_key("secret", "20260301", "us-east-1", "s3");
-        assert_eq!(keys[8].key, expected);
+    fn signing_keys_reach_seven_days_back_and_eight_ahead() {
+        let day = |text: &str| text.parse::<NaiveDate>().unwrap_or_default();
+        let keys = signing_keys("secret", day("2026-03-01"), "us-east-1");
+        assert_eq!(keys.len(), 16);
+        assert!(keys.on(day("2026-02-21")).is_none());
+        assert_eq!(keys.last_day(), Some(day("2026-03-09")));
+        for date in ["20260222", "20260301", "20260309"] {
+            let expected = sigv4::derive_signing_key("secret", date, "us-east-1", "s3");
+            let date = NaiveDate::parse_from_str(date, "%Y%m%d").unwrap_or_default();
+            assert_eq!(keys.on(date), Some(&expected), "{date}");
+        }
     }
 }

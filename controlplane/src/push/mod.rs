@@ -3,12 +3,16 @@
 
 mod acks;
 mod documents;
+mod feed;
 mod outboxes;
 mod stream;
+mod tail;
 
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::{Notify, Semaphore, watch};
 use wire::Revision;
 
 pub(crate) use acks::Acks;
@@ -17,6 +21,9 @@ pub(crate) use stream::serve;
 
 use crate::{ControlPlane, Error, db};
 
+/// Each holds a transaction, and a connection, for as long as its node takes to read it.
+const SNAPSHOTS_AT_ONCE: usize = 4;
+
 const POLL: Duration = Duration::from_secs(1);
 
 pub(crate) struct Push {
@@ -24,6 +31,12 @@ pub(crate) struct Push {
     woken: Notify,
     pub acks: Acks,
     pub outboxes: Outboxes,
+    /// Told when every stream is to begin anew.
+    over: watch::Sender<()>,
+    /// Bytes of messages sent to nodes by this process.
+    sent_bytes: AtomicU64,
+    tail: tail::Tail,
+    snapshots: Arc<Semaphore>,
 }
 
 impl Push {
@@ -33,7 +46,20 @@ impl Push {
             woken: Notify::new(),
             acks: Acks::new(),
             outboxes: Outboxes::default(),
+            over: watch::Sender::new(()),
+            sent_bytes: AtomicU64::new(0),
+            tail: tail::Tail::default(),
+            snapshots: Arc::new(Semaphore::new(SNAPSHOTS_AT_ONCE)),
         }
+    }
+
+    pub(crate) fn sent_bytes(&self) -> u64 {
+        self.sent_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Ends every stream of this process; the nodes come back.
+    pub(crate) fn end_streams(&self) {
+        self.over.send_replace(());
     }
 
     /// The newest revision that this process has heard of.

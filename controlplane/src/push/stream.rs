@@ -9,14 +9,14 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use chrono::NaiveDate;
-use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::stream::SplitStream;
 use futures_util::{SinkExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use uuid::Uuid;
 use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
 
-use super::documents::{self, Changes, Update};
+use super::feed::{self, Feed, Next, Sink};
 use crate::db::nodes::{Connect, Progress};
 use crate::ids::NodeId;
 use crate::{ControlPlane, allotments, db};
@@ -24,7 +24,6 @@ use crate::{ControlPlane, allotments, db};
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A node that says nothing for this long, not even to a ping, is not connected.
 const SILENCE: Duration = Duration::from_secs(10);
-const SEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// Acknowledgements are written to the table this often at most.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
 const MAX_REASON: usize = 500;
@@ -34,52 +33,86 @@ const HEAL_AFTER: Duration = Duration::from_secs(2);
 const HEAL_AFTER_AT_MOST: Duration = Duration::from_secs(60);
 
 /// What the two halves of a stream tell each other.
-struct Sent {
+pub(super) struct Sent {
     /// An acknowledgement beyond this is not believed.
-    revision: AtomicI64,
+    pub revision: AtomicI64,
     /// What was sent and is not answered yet, in order.
     unanswered: Mutex<VecDeque<Unanswered>>,
     /// How many messages the node has refused.
-    refused: AtomicU32,
+    pub refused: AtomicU32,
+    /// Told of each answer.
+    answers: Notify,
 }
 
 /// A message that the node will acknowledge or refuse.
 struct Unanswered {
     revision: Revision,
-    /// For a snapshot: the day of its signing keys.
-    snapshot: Option<NaiveDate>,
+    what: What,
+}
+
+/// What an acknowledgement says beside its revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    Change,
+    /// Everything is there, with signing keys as of this day.
+    Snapshot(NaiveDate),
+    /// Every tenant has signing keys as of this day.
+    Keys(NaiveDate),
+}
+
+/// What an answer was about.
+#[derive(Default)]
+struct Answered {
+    snapshot: bool,
+    keys: Option<NaiveDate>,
 }
 
 impl Sent {
-    fn record(&self, revision: Revision, snapshot: Option<NaiveDate>) {
+    pub fn record(&self, revision: Revision, what: What) {
         let mut unanswered = self
             .unanswered
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        unanswered.push_back(Unanswered { revision, snapshot });
+        unanswered.push_back(Unanswered { revision, what });
         self.revision.store(revision, Ordering::Release);
     }
 
     /// What an answer for `revision` is about: everything before it, and the first message of that revision itself.
-    /// The day of the last snapshot among them.
-    fn answered(&self, revision: Revision) -> Option<NaiveDate> {
+    fn answered(&self, revision: Revision) -> Answered {
         let mut unanswered = self
             .unanswered
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let mut day = None;
+        let mut answered = Answered::default();
         while let Some(first) = unanswered
             .front()
             .filter(|first| first.revision <= revision)
         {
             let last = first.revision == revision;
-            day = first.snapshot.or(day);
+            match first.what {
+                What::Change => {}
+                What::Snapshot(day) => {
+                    answered.snapshot = true;
+                    answered.keys = Some(day);
+                }
+                What::Keys(day) => answered.keys = Some(day),
+            }
             unanswered.pop_front();
             if last {
                 break;
             }
         }
-        day
+        drop(unanswered);
+        self.answers.notify_one();
+        answered
+    }
+
+    /// How many messages wait for their answer.
+    pub fn unanswered(&self) -> usize {
+        self.unanswered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 }
 
@@ -135,6 +168,8 @@ async fn greet(
         s3_address,
         boot_id,
         revision,
+        epoch,
+        whole,
     } = hello
     else {
         bail!("the first message is no Hello");
@@ -145,7 +180,10 @@ async fn greet(
     );
     ensure!(revision >= 0, "a negative revision");
     ensure!(
-        s3_address.len() <= 255 && version.len() <= 100 && boot_id.len() <= 100,
+        s3_address.len() <= 255
+            && version.len() <= 100
+            && boot_id.len() <= 100
+            && epoch.len() <= 100,
         "too long"
     );
     let id = Uuid::new_v4();
@@ -162,14 +200,17 @@ async fn greet(
     };
     let mut conn = cp.pool().acquire().await?;
     let keys_day = db::nodes::connect(&mut conn, connect).await?;
-    // A node that is ahead followed another database, or a newer copy of this one: nothing of this one is applied there.
-    let ahead = revision > db::revision::head(&mut *conn).await?;
-    if ahead {
-        tracing::error!(%node, revision, "the node is ahead of this database, and will refuse what is older");
+    let ours = db::revision::position(&mut *conn).await?;
+    let same = revision == 0 || epoch == ours.epoch.simple().to_string();
+    // What a node followed another database for, or a newer copy of this one, is nothing of this one.
+    let foreign = !same || revision > ours.head;
+    if foreign {
+        tracing::error!(%node, revision, epoch, "the node follows another database, or a newer copy of this one, and takes this one only if it is told to: vaultaire node accept");
     }
     cp.push()
         .acks
-        .begin(node, id, if ahead { 0 } else { revision });
+        .begin(node, id, if foreign { 0 } else { revision });
+    let keys_day = keys_day.filter(|_| whole && !foreign);
     tracing::info!(%node, %s3_address, %version, revision, "node connected");
     Ok((id, revision, keys_day))
 }
@@ -180,18 +221,22 @@ async fn run(
     id: Uuid,
     revision: Revision,
     keys_day: Option<NaiveDate>,
-    sink: &mut SplitSink<WebSocket, Message>,
+    sink: &mut Sink,
     stream: &mut SplitStream<WebSocket>,
 ) -> anyhow::Result<()> {
     let sent = Sent {
         revision: AtomicI64::new(revision),
         unanswered: Mutex::default(),
         refused: AtomicU32::new(0),
+        answers: Notify::new(),
     };
+    let mut over = cp.push().over.subscribe();
+    let feed = Feed::new(cp, node, &sent, keys_day);
     tokio::select! {
-        end = write(cp, node, cp.push().outboxes.begin(node, id), sink, &sent, keys_day) => end,
+        end = write(cp, node, cp.push().outboxes.begin(node, id), sink, &sent, feed) => end,
         end = read(cp, node, id, stream, &sent) => end,
         () = cp.stopping() => Ok(()),
+        _ = over.changed() => bail!("the history of this database begins anew"),
     }
 }
 
@@ -199,82 +244,47 @@ async fn write(
     cp: &ControlPlane,
     node: NodeId,
     mut outbox: mpsc::Receiver<ToNode>,
-    sink: &mut SplitSink<WebSocket, Message>,
+    sink: &mut Sink,
     sent: &Sent,
-    mut day: Option<NaiveDate>,
+    mut feed: Feed<'_>,
 ) -> anyhow::Result<()> {
-    send(sink, &allotments::welcome(cp, node).await?).await?;
+    feed.send(sink, &allotments::welcome(cp, node).await?)
+        .await?;
     let mut head = cp.push().head();
     let (mut healed, mut heal_after, mut refused_at) = (0, HEAL_AFTER, None);
     let mut tick = interval(HEARTBEAT);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        bring_up_to_date(cp, sink, sent, &mut day).await?;
+        let next = feed.step(sink).await?;
         tokio::select! {
-            changed = head.changed() => changed?,
-            // The sender is gone when another stream has taken the node over.
-            message = outbox.recv() => send(sink, &message.context("the node has another stream")?).await?,
+            biased;
             _ = tick.tick() => {
                 let revision = sent.revision.load(Ordering::Acquire);
-                send(sink, &ToNode::Heartbeat { revision, at: cp.clock().now() }).await?;
+                feed.send(sink, &ToNode::Heartbeat { revision, at: cp.clock().now() }).await?;
                 sink.send(Message::Ping(axum::body::Bytes::new())).await?;
                 let refused = sent.refused.load(Ordering::Acquire);
                 let since = *refused_at.get_or_insert_with(Instant::now);
                 if refused == healed {
                     refused_at = None;
-                } else if since.elapsed() >= heal_after {
-                    day = None;
+                } else if since.elapsed() >= heal_after || feed.is_accepted().await? {
+                    feed.start_over();
                     (healed, refused_at) = (refused, None);
                     heal_after = (heal_after * 2).min(HEAL_AFTER_AT_MOST);
                 }
             }
+            changed = head.changed() => {
+                changed?;
+                feed.wake();
+            }
+            // The sender is gone when another stream has taken the node over.
+            message = outbox.recv() => {
+                feed.send(sink, &message.context("the node has another stream")?).await?;
+            }
+            () = std::future::ready(()), if next == Next::Go => {}
+            place = feed::place(cp), if next == Next::Place => feed.take_place(place?),
+            () = sent.answers.notified(), if next == Next::Answer => {}
         }
     }
-}
-
-async fn bring_up_to_date(
-    cp: &ControlPlane,
-    sink: &mut SplitSink<WebSocket, Message>,
-    sent: &Sent,
-    day: &mut Option<NaiveDate>,
-) -> anyhow::Result<()> {
-    loop {
-        let after = sent.revision.load(Ordering::Acquire);
-        let today = cp.clock().today();
-        let changes = if *day != Some(today) {
-            Changes::Ahead
-        } else {
-            documents::changes(cp, after).await?
-        };
-        match changes {
-            Changes::Ahead => {
-                let snapshot = documents::snapshot(cp).await?;
-                let revision = snapshot.revision;
-                sent.record(revision, Some(today));
-                send(sink, &ToNode::Snapshot(snapshot)).await?;
-                *day = Some(today);
-            }
-            Changes::Updates(updates) if updates.is_empty() => return Ok(()),
-            Changes::Updates(updates) => {
-                for update in updates {
-                    sent.record(update.revision(), None);
-                    let message = match update {
-                        Update::Tenant(document) => ToNode::Tenant(document),
-                        Update::Settings(settings) => ToNode::Settings(settings),
-                    };
-                    send(sink, &message).await?;
-                }
-            }
-        }
-    }
-}
-
-async fn send(sink: &mut SplitSink<WebSocket, Message>, message: &ToNode) -> anyhow::Result<()> {
-    let text = serde_json::to_string(message)?;
-    timeout(SEND_TIMEOUT, sink.send(Message::Text(text.into())))
-        .await
-        .context("the node does not read")?
-        .context("sending failed")
 }
 
 async fn read(
@@ -325,9 +335,10 @@ fn hear(
 ) {
     match message {
         FromNode::Ack { revision } if revision <= sent.revision.load(Ordering::Acquire) => {
-            let snapshot = sent.answered(revision);
-            if snapshot.is_some() {
-                progress.keys_day = snapshot;
+            let answered = sent.answered(revision);
+            progress.keys_day = answered.keys.or(progress.keys_day);
+            if answered.snapshot {
+                progress.whole = true;
                 progress.nack = None;
             }
             // What came after a refused change does not stand in for it: only a snapshot does.

@@ -17,7 +17,7 @@ fn signer() -> ChunkSigner {
         service: "s3".into(),
     };
     let timestamp = "20260304T050607Z".to_owned();
-    ChunkSigner::new(signing_key().key, timestamp, scope, "0".repeat(64))
+    ChunkSigner::new(signing_key(), timestamp, scope, "0".repeat(64))
 }
 
 /// The first byte: what form the body has, and whether it is the rest as it is or made of it; the second: how long the

@@ -192,7 +192,7 @@ fn sign_by_the_rules(request: &S3Request) -> String {
         signed_headers: &[],
         payload_hash: "UNSIGNED-PAYLOAD",
     };
-    let key = signing_key().key;
+    let key = signing_key();
     sigv4::authorization_header(ACCESS_KEY_ID, &key, "20260304T050607Z", &scope, &canonical)
 }
 

@@ -15,7 +15,7 @@ use chrono::{DateTime, Utc};
 use http::{HeaderName, HeaderValue};
 use wire::{
     AccessKey, AccessKeyStatus, Bucket, BucketStatus, Engine, EngineCapabilities, Limits,
-    Placement, Scope, Settings, SigningKey, Snapshot, TenantDocument, TenantStatus,
+    Placement, Scope, Settings, SigningKeys, Snapshot, TenantDocument, TenantStatus,
 };
 
 use crate::request::S3Request;
@@ -48,14 +48,15 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_772_600_767, 0).unwrap_or_default()
 }
 
-fn signing_key() -> SigningKey {
+/// Today's.
+fn signing_key() -> [u8; 32] {
     static DERIVED: OnceLock<[u8; 32]> = OnceLock::new();
     let derive = || sigv4::derive_signing_key("secret", "20260304", REGION, "s3");
-    SigningKey {
-        date: now().date_naive(),
-        region: REGION.into(),
-        key: *DERIVED.get_or_init(derive),
-    }
+    *DERIVED.get_or_init(derive)
+}
+
+fn signing_keys() -> SigningKeys {
+    SigningKeys::new(now().date_naive(), vec![signing_key()])
 }
 
 fn settings() -> Settings {
@@ -67,7 +68,7 @@ fn settings() -> Settings {
             endpoint: "http://127.0.0.1:1".into(),
             region: REGION.into(),
             access_key_id: "E".into(),
-            signing_keys: vec![signing_key()],
+            signing_keys: signing_keys(),
             capabilities: EngineCapabilities {
                 exact_keys: true,
                 ..EngineCapabilities::default()
@@ -99,7 +100,7 @@ fn tenant(id: &str, access_key_ids: &[&str], buckets: Vec<Bucket>) -> TenantDocu
         status: AccessKeyStatus::Active,
         expires_at: None,
         scope: Scope::default(),
-        signing_keys: vec![signing_key()],
+        signing_keys: signing_keys(),
     };
     TenantDocument {
         tenant_id: id.into(),
@@ -112,6 +113,7 @@ fn tenant(id: &str, access_key_ids: &[&str], buckets: Vec<Bucket>) -> TenantDocu
             bytes_per_second: None,
             quota_bytes: None,
         },
+        max_staleness_seconds: None,
         access_keys: access_key_ids.iter().map(access_key).collect(),
         buckets,
     }

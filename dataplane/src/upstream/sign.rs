@@ -27,8 +27,7 @@ pub fn sign(
     let today = now.date_naive();
     let signing_key = engine
         .signing_keys
-        .iter()
-        .find(|key| key.date == today && key.region == engine.region)
+        .on(today)
         .ok_or_else(|| misconfigured("no signing key for today"))?;
     let mut path = format!("/{}", request.bucket);
     if let Some(key) = &request.key {
@@ -84,7 +83,7 @@ pub fn sign(
     };
     let authorization = sigv4::authorization_header(
         &engine.access_key_id,
-        &signing_key.key,
+        signing_key,
         &timestamp,
         &scope,
         &canonical,

@@ -15,6 +15,7 @@ mod listing;
 mod panics;
 mod public;
 mod push;
+mod snapshots;
 mod tls;
 mod upload;
 mod world;

@@ -2,7 +2,7 @@
 
 use wire::{AccessKeyStatus, FromNode, ToNode};
 
-use crate::world::{KEY_A, RunningNode, SECRET_A, World, tenant};
+use crate::world::{EPOCH, KEY_A, RunningNode, SECRET_A, World, tenant};
 
 #[tokio::test]
 async fn a_node_introduces_itself() {
@@ -68,7 +68,9 @@ async fn what_cannot_be_read_is_refused_by_name_and_changes_nothing() {
     let mut empty = world.snapshot.clone();
     empty.tenants.clear();
     empty.revision = 15;
-    world.control.push(&ToNode::Snapshot(empty));
+    for message in empty.messages(EPOCH, 1) {
+        world.control.push(&message);
+    }
     world
         .control
         .heard(|message| matches!(message, FromNode::Nack { revision: 15, .. }))
@@ -151,9 +153,7 @@ async fn a_node_without_a_good_token_says_so_and_ends() {
     assert!(format!("{:#}", without.ended().await.unwrap_err()).contains("join token"));
 }
 
-#[tokio::test]
-async fn readiness_tells_the_revision() {
-    let world = World::start().await;
+pub async fn readyz(world: &World) -> String {
     let health = crate::client::Client {
         address: world.node.health,
         ..world.a.clone()
@@ -161,7 +161,13 @@ async fn readiness_tells_the_revision() {
     let ready = health
         .raw(b"GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
         .await;
-    let text = String::from_utf8(ready).unwrap();
+    String::from_utf8(ready).unwrap()
+}
+
+#[tokio::test]
+async fn readiness_tells_the_revision() {
+    let world = World::start().await;
+    let text = readyz(&world).await;
     assert!(
         text.starts_with("HTTP/1.1 200") && text.contains("\"revision\":10"),
         "{text}"

@@ -20,26 +20,22 @@ pub const KEY_B: &str = "VLTBBBBBBBBBBBBBBBBB";
 pub const SECRET_B: &str = "secret-of-b";
 const ENGINE_SECRET: &str = "secret-of-the-engine";
 
+/// The history that the control plane's revisions are of.
+pub const EPOCH: &str = "the-first";
+
 pub fn now() -> DateTime<Utc> {
     DateTime::parse_from_rfc3339("2026-03-04T05:06:07Z")
         .unwrap()
         .to_utc()
 }
 
-fn signing_keys(secret: &str) -> Vec<SigningKey> {
-    (-8..=8)
-        .map(|n| now().date_naive() + TimeDelta::days(n))
-        .map(|date| SigningKey {
-            date,
-            region: "us-east-1".into(),
-            key: sigv4::derive_signing_key(
-                secret,
-                &date.format("%Y%m%d").to_string(),
-                "us-east-1",
-                "s3",
-            ),
-        })
-        .collect()
+fn signing_keys(secret: &str) -> SigningKeys {
+    let first = now().date_naive() - TimeDelta::days(8);
+    let keys = (0..=16).map(|n| {
+        let date = (first + TimeDelta::days(n)).format("%Y%m%d").to_string();
+        sigv4::derive_signing_key(secret, &date, "us-east-1", "s3")
+    });
+    SigningKeys::new(first, keys.collect())
 }
 
 fn bucket(tenant: char, n: u8, name: &str, pooled: bool) -> Bucket {
@@ -84,6 +80,7 @@ pub fn tenant(letter: char, revision: Revision, pooled: bool) -> TenantDocument 
             bytes_per_second: None,
             quota_bytes: None,
         },
+        max_staleness_seconds: None,
         access_keys: vec![AccessKey {
             access_key_id: key.into(),
             status: AccessKeyStatus::Active,
@@ -275,7 +272,7 @@ impl World {
         let mut snapshot = snapshot(&endpoint, pooled);
         change(&mut snapshot);
         let (control, control_url, control_task) =
-            Control::start(vec![ToNode::Snapshot(snapshot.clone())]).await;
+            Control::start(snapshot.messages(EPOCH, 1)).await;
         let dir = tempfile::tempdir().unwrap();
         let node = RunningNode::start(&control_url, dir.path()).await;
         control.acked(snapshot.revision).await;

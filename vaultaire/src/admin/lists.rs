@@ -49,8 +49,24 @@ pub async fn node(command: NodeCommand, environment: &Environment) -> anyhow::Re
                 "connected",
                 "last_seen",
                 "version",
+                "refused_reason",
             ];
             print_many(&answer, "nodes", &columns, target.json)
+        }
+        NodeCommand::Accept {
+            node,
+            all: _,
+            target,
+        } => {
+            let path: Vec<&str> = ["nodes"]
+                .into_iter()
+                .chain(node.as_deref())
+                .chain(["accept"])
+                .collect();
+            let answer = Client::new(&target, environment)?
+                .post(&path, &serde_json::json!({}))
+                .await?;
+            print_one(&answer, target.json)
         }
         NodeCommand::Remove { node, target } => {
             Client::new(&target, environment)?

@@ -63,15 +63,23 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
             concurrency,
             bandwidth,
             quota_bytes,
+            max_staleness,
             target,
         } => {
-            let body = limits([
+            let mut body = limits([
                 ("requests_per_second", rate.map(u64::from)),
                 ("burst", burst.map(u64::from)),
                 ("concurrent_requests", concurrency.map(u64::from)),
                 ("bytes_per_second", bandwidth),
                 ("quota_bytes", quota_bytes),
             ])?;
+            if let Some(seconds) = max_staleness {
+                body["max_staleness_seconds"] = json!((seconds > 0).then_some(seconds));
+            }
+            anyhow::ensure!(
+                body != json!({}),
+                "Nothing to set: give --rate, --burst, --concurrency, --bandwidth, --quota-bytes or --max-staleness."
+            );
             let answer = Client::new(&target, environment)?
                 .patch(&["tenants", &tenant], &body)
                 .await?;
@@ -103,10 +111,6 @@ fn limits<const N: usize>(given: [(&str, Option<u64>); N]) -> anyhow::Result<Val
             body[name] = value.into();
         }
     }
-    anyhow::ensure!(
-        body != json!({}),
-        "Nothing to set: give --rate, --burst, --concurrency, --bandwidth or --quota-bytes."
-    );
     Ok(body)
 }
 
@@ -125,6 +129,6 @@ mod tests {
             .unwrap(),
             json!({"requests_per_second": 5, "quota_bytes": 0})
         );
-        assert!(limits([("burst", None)]).is_err());
+        assert_eq!(limits([("burst", None)]).unwrap(), json!({}));
     }
 }
