@@ -32,7 +32,7 @@ screenshots: cargo ## The pictures in docs/images, taken from the running produc
 	@cargo build --locked -p vaultaire
 	@VAULTAIRE_SCREENSHOTS="$(CURDIR)/docs/images" scripts/with-postgres cargo test --locked -p e2e --test e2e browser::
 
-bench: cargo ## Vaultaire beside nginx, rclone and s3s-proxy; writes docs/BENCHMARKS.md and its plot
+bench: cargo ## Vaultaire beside nginx, rclone and s3s-proxy, and a fleet with 100,000 tenants; writes docs/BENCHMARKS.md; ONLY=sides|neighbours|fleet
 	@scripts/bench
 
 lint: cargo ## Format and clippy, warnings denied

@@ -1,6 +1,7 @@
 //! The side-by-side benchmark: starts engines and proxies, loads each in turn, in short rounds, and writes the table and
 //! the plot. It measures and reports; it knows nothing of how Vaultaire is made.
 
+mod fleet;
 mod load;
 mod neighbours;
 mod plot;
@@ -14,11 +15,11 @@ mod workload;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use stack::Programs;
 
-const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE S3S-PROXY DOCS | bench profile VAULTAIRE SECONDS WORKLOAD | bench compare NGINX ROUNDS WORKLOAD VAULTAIRE… | bench neighbours VAULTAIRE DOCS | bench synthetic ADDRESS";
+const USAGE: &str = "usage: bench run VAULTAIRE NGINX RCLONE S3S-PROXY DOCS | bench fleet VAULTAIRE DOCS TENANTS… | bench profile VAULTAIRE SECONDS WORKLOAD | bench compare NGINX ROUNDS WORKLOAD VAULTAIRE… | bench neighbours VAULTAIRE DOCS | bench synthetic ADDRESS";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
@@ -35,13 +36,10 @@ async fn main() -> anyhow::Result<()> {
             };
             let docs = PathBuf::from(docs);
             let results = load::within(run::all(&programs)).await?;
-            let page = docs.join("BENCHMARKS.md");
-            let before = std::fs::read_to_string(&page)
-                .with_context(|| format!("{} cannot be read", page.display()))?;
-            std::fs::write(&page, report::replaced(&before, &results)?)?;
+            report::write(&docs, "bench", &report::section(&results))?;
             std::fs::create_dir_all(docs.join("images"))?;
             std::fs::write(docs.join("images/bench.svg"), plot::svg(&results))?;
-            println!("bench: wrote {} and images/bench.svg", page.display());
+            println!("bench: wrote images/bench.svg");
             Ok(())
         }
         ["flood", address, access_key_id] => neighbours::flood(address.parse()?, access_key_id),
@@ -54,12 +52,13 @@ async fn main() -> anyhow::Result<()> {
             };
             let folder = run::scratch()?;
             let results = load::within(neighbours::run(&programs, folder.path())).await?;
-            let page = PathBuf::from(docs).join("BENCHMARKS.md");
-            let before = std::fs::read_to_string(&page)
-                .with_context(|| format!("{} cannot be read", page.display()))?;
-            std::fs::write(&page, report::with_neighbours(&before, &results)?)?;
-            println!("bench: wrote {}", page.display());
-            Ok(())
+            let section = report::neighbours(&results);
+            report::write(&PathBuf::from(docs), "neighbours", &section)
+        }
+        ["fleet", vaultaire, docs, ref sizes @ ..] if !sizes.is_empty() => {
+            let sizes: Vec<usize> = sizes.iter().map(|n| n.parse()).collect::<Result<_, _>>()?;
+            let figures = load::within(fleet::run(vaultaire.as_ref(), &sizes)).await?;
+            report::write(&PathBuf::from(docs), "fleet", &fleet::section(&figures))
         }
         ["profile", vaultaire, seconds, workload] => {
             let programs = Programs {

@@ -2,6 +2,7 @@
 //! It replaces what stands between its two marks in `docs/BENCHMARKS.md`, and nothing else.
 
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::Context;
 
@@ -11,8 +12,6 @@ use crate::run::{Engine, MANY, Results, Who};
 use crate::target::now;
 use crate::workload::{LARGE, Operation, WORKLOADS};
 
-const BEGIN: &str = "<!-- bench:begin -->\n";
-const END: &str = "<!-- bench:end -->";
 const MIB: f64 = 1024.0 * 1024.0;
 const ENGINES: [Engine; 2] = [Engine::Synthetic, Engine::SeaweedFs];
 const EVERYONE: [Who; 6] = [
@@ -24,23 +23,28 @@ const EVERYONE: [Who; 6] = [
     Who::Vaultaire,
 ];
 
-pub fn replaced(page: &str, results: &Results) -> anyhow::Result<String> {
-    let (before, rest) = page
-        .split_once(BEGIN)
-        .context("the page has no bench:begin")?;
-    let (_, after) = rest.split_once(END).context("the page has no bench:end")?;
-    Ok(format!("{before}{BEGIN}{}{END}{after}", section(results)))
+/// Puts a section in place of what stands between the marks of this name in `BENCHMARKS.md`.
+pub fn write(docs: &Path, name: &str, section: &str) -> anyhow::Result<()> {
+    let page = docs.join("BENCHMARKS.md");
+    let text = std::fs::read_to_string(&page)
+        .with_context(|| format!("{} cannot be read", page.display()))?;
+    let (begin, end) = (
+        format!("<!-- {name}:begin -->\n"),
+        format!("<!-- {name}:end -->"),
+    );
+    let (before, rest) = text
+        .split_once(&begin)
+        .with_context(|| format!("the page has no {name}:begin"))?;
+    let (_, after) = rest
+        .split_once(&end)
+        .with_context(|| format!("the page has no {name}:end"))?;
+    std::fs::write(&page, format!("{before}{begin}{section}{end}{after}"))?;
+    println!("bench: wrote {}", page.display());
+    Ok(())
 }
 
 /// What the steady tenant noticed of the other.
-pub fn with_neighbours(page: &str, results: &neighbours::Results) -> anyhow::Result<String> {
-    let (begin, end) = ("<!-- neighbours:begin -->\n", "<!-- neighbours:end -->");
-    let (before, rest) = page
-        .split_once(begin)
-        .context("the page has no neighbours:begin")?;
-    let (_, after) = rest
-        .split_once(end)
-        .context("the page has no neighbours:end")?;
+pub fn neighbours(results: &neighbours::Results) -> String {
     let mut out = format!(
         "{}, {}; of the other tenant {} requests were admitted and {} refused.\n\n\
          | the other tenant | p50 | p99 | rounds' p99 |\n| --- | ---: | ---: | --- |\n",
@@ -73,10 +77,10 @@ pub fn with_neighbours(page: &str, results: &neighbours::Results) -> anyhow::Res
         "\nThe p99 moved by {:.0} %; the aim is less than 10 %: {met}.",
         moved * 100.0
     );
-    Ok(format!("{before}{begin}{out}{end}{after}"))
+    out
 }
 
-fn section(results: &Results) -> String {
+pub fn section(results: &Results) -> String {
     let mut out = format!(
         "{}, {}; {} s in all.\n\n{}",
         now().format("%Y-%m-%d"),

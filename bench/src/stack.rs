@@ -31,7 +31,7 @@ pub struct Running {
 }
 
 impl Running {
-    fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
+    pub fn start(mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let program = command.as_std().get_args().nth(3).map(ToOwned::to_owned);
         let program = program.unwrap_or_default();
         command.stdin(Stdio::null()).stderr(File::create(log)?);
@@ -57,7 +57,7 @@ impl Drop for Running {
 }
 
 /// A program that ends with this process, whatever ends this.
-fn bound(program: &Path) -> Command {
+pub fn bound(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "TERM", "--"]).arg(program);
     command
@@ -75,11 +75,11 @@ fn free_port() -> anyhow::Result<u16> {
     bail!("no free ports")
 }
 
-fn free_address() -> anyhow::Result<SocketAddr> {
+pub fn free_address() -> anyhow::Result<SocketAddr> {
     Ok((Ipv4Addr::LOCALHOST, free_port()?).into())
 }
 
-async fn answers(address: SocketAddr) -> anyhow::Result<()> {
+pub async fn answers(address: SocketAddr) -> anyhow::Result<()> {
     for _ in 0..600 {
         if tokio::net::TcpStream::connect(address).await.is_ok() {
             return Ok(());
