@@ -1,9 +1,11 @@
-"""Traffic that must go on whatever happens to the control plane: `outage.py before`, then `outage.py during`.
+"""Traffic that must go on whatever happens to the control plane: `outage.py before`, then `outage.py during`; or
+`outage.py on NAME`, which goes on until its input ends.
 
 boto3 tries nothing twice here: one failure is one too many.
 """
 
 import sys
+import threading
 
 from s3 import body, client, refused
 
@@ -45,4 +47,22 @@ def after():
     assert body(s3.get_object(Bucket=BUCKET, Key="old")) == b"from before"
 
 
-{"before": before, "during": during, "after": after}[sys.argv[1]]()
+def on_and_on():
+    """Until standard input ends: reads, writes, lists and deletes. What breaks off is tried again, as SDKs do; what is
+    answered must be a success."""
+    s3 = client(retries={"total_max_attempts": 10, "mode": "standard"})
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
+    requests = 0
+    while not over.is_set():
+        key = f"{sys.argv[2]}/{requests}"
+        s3.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+        assert body(s3.get_object(Bucket=BUCKET, Key=key)) == key.encode()
+        assert s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{sys.argv[2]}/")["KeyCount"] == 1
+        s3.delete_object(Bucket=BUCKET, Key=key)
+        requests += 4
+        print(requests, flush=True)
+    print(requests, "requests without one failure")
+
+
+{"before": before, "during": during, "after": after, "on": on_and_on}[sys.argv[1]]()

@@ -135,6 +135,35 @@ impl House {
         serde_json::from_str(&said).expect("it answers with JSON")
     }
 
+    /// As [`ask`](Self::ask), in the words for people.
+    pub fn say(&self, words: &[&str]) -> String {
+        let mut command = Command::new(tools::vaultaire());
+        clear_environment(&mut command);
+        command
+            .env("VAULTAIRE_URL", self.web())
+            .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN);
+        succeed(command.args(words), READY_WITHIN)
+    }
+
+    /// What nobody but the control plane may know.
+    pub fn secrets(&self) -> Vec<(&'static str, Vec<u8>)> {
+        let master: Vec<u8> = (0..MASTER_KEY.len())
+            .step_by(2)
+            .filter_map(|at| u8::from_str_radix(&MASTER_KEY[at..at + 2], 16).ok())
+            .collect();
+        let engine = self.engine.environment();
+        let engine = engine
+            .into_iter()
+            .find(|(name, _)| *name == "VAULTAIRE_ENGINE_SECRET_ACCESS_KEY");
+        let (_, engine) = engine.expect("the engine has a secret");
+        vec![
+            ("the master key's text", MASTER_KEY.into()),
+            ("the master key", master),
+            ("the admin token", ADMIN_TOKEN.into()),
+            ("the engine's secret", engine.into()),
+        ]
+    }
+
     pub fn health_url(&self, node: usize) -> String {
         health(self.s3[node])
     }

@@ -6,6 +6,7 @@ mod chromium;
 mod clients;
 mod conformance;
 mod engines;
+mod fleet;
 mod house;
 mod isolation;
 mod limits;
