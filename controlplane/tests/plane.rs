@@ -361,6 +361,16 @@ impl Stream {
         }
     }
 
+    /// The next message that is no word of shares, heartbeats included.
+    pub async fn hear_beat(&mut self) -> Option<ToNode> {
+        loop {
+            match self.hear_any().await {
+                Some(ToNode::Allotment(_)) => {}
+                other => return other,
+            }
+        }
+    }
+
     pub async fn snapshot(&mut self) -> wire::Snapshot {
         match self.hear().await {
             ToNode::SnapshotBegin(begin) => self.rest(begin).await,

@@ -156,7 +156,7 @@ async fn whoever_takes_a_number_after_another_commits_after_it() {
     });
     eventually(async || waiting(&plane).await == 1).await;
     assert!(!second.is_finished());
-    let seen = stream.hear_any().await;
+    let seen = stream.hear_beat().await;
     assert!(
         matches!(seen, Some(ToNode::Heartbeat { revision, .. }) if revision == start),
         "{seen:?}"

@@ -80,7 +80,7 @@ async fn a_node_that_may_lack_something_gets_everything_and_one_that_does_not_ge
     drop(lacking);
     let mut whole = connect_with(&plane, &node, start, &epoch, true).await;
     for _ in 0..2 {
-        let heard = whole.hear_any().await;
+        let heard = whole.hear_beat().await;
         assert!(matches!(heard, Some(ToNode::Heartbeat { .. })), "{heard:?}");
     }
     plane.stop().await;

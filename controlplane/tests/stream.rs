@@ -162,7 +162,7 @@ async fn a_new_day_brings_new_signing_keys_to_whoever_is_connected_and_whoever_w
     plane.clock.advance(chrono::Duration::hours(8));
     assert!(
         matches!(
-            streams[0].0.hear_any().await,
+            streams[0].0.hear_beat().await,
             Some(ToNode::Heartbeat { .. })
         ),
         "there is time until midnight"
@@ -207,11 +207,11 @@ async fn a_new_day_brings_new_signing_keys_to_whoever_is_connected_and_whoever_w
     drop(stream);
     let mut stream = plane.connect(&node, start).await;
     assert!(matches!(
-        stream.hear_any().await,
+        stream.hear_beat().await,
         Some(ToNode::Heartbeat { .. })
     ));
     assert!(matches!(
-        stream.hear_any().await,
+        stream.hear_beat().await,
         Some(ToNode::Heartbeat { .. })
     ));
     plane.stop().await;
