@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use anyhow::{Context, bail};
 use controlplane::MailConfig;
 use ipnet::IpNet;
 
