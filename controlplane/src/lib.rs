@@ -26,6 +26,7 @@ pub mod refusals;
 mod secrets;
 pub mod tenants;
 mod tx;
+pub mod usage;
 
 pub use api::admin_route_table;
 pub use clock::Clock;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use axum::Router;
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, Transaction};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wire::Revision;
@@ -21,7 +21,7 @@ use crate::ids::{NodeId, TenantId};
 use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
-use crate::{Clock, Config, Error, Tx, api, buckets, db, engine};
+use crate::{Clock, Config, Error, Tx, api, buckets, db, engine, usage};
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
 const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
@@ -39,6 +39,7 @@ struct Inner {
     mailer: Mailer,
     push: Push,
     allotments: Allotments,
+    booking: Semaphore,
     stopping: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -84,6 +85,7 @@ impl ControlPlane {
             mailer: Mailer::new(&config.mail)?,
             push: Push::new(),
             allotments,
+            booking: Semaphore::new(usage::BOOKED_AT_ONCE),
             stopping: watch::Sender::new(false),
             tasks: Mutex::new(JoinSet::new()),
             config,
@@ -97,6 +99,7 @@ impl ControlPlane {
         cp.spawn(engine::probe_until_done(cp.clone()));
         cp.spawn(buckets::heal(cp.clone()));
         cp.spawn(mail::deliver(cp.clone()));
+        cp.spawn(usage::take_daily(cp.clone()));
         Ok(cp)
     }
 
@@ -255,6 +258,11 @@ impl ControlPlane {
 
     pub(crate) fn mailer(&self) -> &Mailer {
         &self.0.mailer
+    }
+
+    /// Who books a batch of usage has one of these.
+    pub(crate) fn booking(&self) -> &Semaphore {
+        &self.0.booking
     }
 
     pub(crate) fn push(&self) -> &Push {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 10] = [
+const TABLES: [(&str, &str); 13] = [
     ("tenants", "id"),
     ("members", "tenant_id"),
     ("sessions", "tenant_id"),
@@ -19,6 +19,9 @@ const TABLES: [(&str, &str); 10] = [
     ("access_keys", "tenant_id"),
     ("buckets", "tenant_id"),
     ("audit_log", "tenant_id"),
+    ("usage_hours", "tenant_id"),
+    ("bucket_usage", "tenant_id"),
+    ("tenant_usage", "tenant_id"),
 ];
 
 /// Whose rows a query without any WHERE shows.
@@ -69,6 +72,14 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
             .await
             .unwrap();
     }
+    plane
+        .database
+        .execute(
+            "INSERT INTO tenant_usage (tenant_id) SELECT id FROM tenants;
+             INSERT INTO bucket_usage (tenant_id, bucket_id) SELECT tenant_id, id FROM buckets;
+             INSERT INTO usage_hours SELECT tenant_id, now(), id, '', 'a', 1, 0, 0, 0, 0 FROM buckets;",
+        )
+        .await;
     (one, two)
 }
 

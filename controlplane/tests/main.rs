@@ -23,4 +23,5 @@ mod second_step;
 mod sign_up;
 mod snapshots;
 mod stream;
+mod usage;
 mod versions;

@@ -19,6 +19,25 @@ pub enum Content {
     Engine(Incoming),
 }
 
+impl Content {
+    /// Bytes, where all of them are here already.
+    pub fn whole(&self) -> Option<u64> {
+        match self {
+            Content::Engine(_) => self.length().filter(|length| *length == 0),
+            _ => self.length(),
+        }
+    }
+
+    /// Bytes, where they are known before.
+    fn length(&self) -> Option<u64> {
+        match self {
+            Content::Empty => Some(0),
+            Content::Full(bytes) => Some(bytes.len() as u64),
+            Content::Engine(body) => body.size_hint().exact(),
+        }
+    }
+}
+
 impl From<String> for Content {
     fn from(text: String) -> Self {
         Content::Full(Bytes::from(text))
@@ -32,6 +51,8 @@ pub struct AnswerBody {
     /// How long the engine may keep the client waiting.
     stall: Duration,
     pace: Pace,
+    /// What is left of an answer whose length is known.
+    left: Option<u64>,
     /// Runs while the engine keeps the client waiting.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -43,18 +64,40 @@ pub enum Broken {
     Engine(#[source] hyper::Error),
     #[error("the engine stood still")]
     Stalled,
+    #[error("the answer could not be written down")]
+    Unwritable,
 }
 
 impl AnswerBody {
+    /// What is not whole here is written down when its last byte is about to go out.
     pub fn new(content: Content, account: Account, stall: Duration) -> Self {
         let paced = account.under_way.as_ref().and_then(UnderWay::paced);
         AnswerBody {
+            left: content.length(),
             content,
             account,
             stall,
             pace: Pace::new(paced),
             stalled: None,
         }
+    }
+
+    /// Before the piece goes out, or before the end is said.
+    fn written_down(&mut self, piece: Option<&Frame<Bytes>>) -> Result<(), Broken> {
+        let length = piece
+            .and_then(Frame::data_ref)
+            .map_or(0, |data| data.len() as u64);
+        let last = match &mut self.left {
+            Some(left) => {
+                *left = left.saturating_sub(length);
+                *left == 0
+            }
+            None => piece.is_none(),
+        };
+        if last && self.account.book(length).is_err() {
+            return Err(Broken::Unwritable);
+        }
+        Ok(())
     }
 }
 
@@ -67,7 +110,7 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
-        let frame = match &mut this.content {
+        let mut frame = match &mut this.content {
             Content::Empty => None,
             Content::Full(bytes) if bytes.is_empty() => None,
             Content::Full(bytes) => Some(Ok(Frame::data(std::mem::take(bytes)))),
@@ -92,6 +135,12 @@ impl Body for AnswerBody {
                 }
             },
         };
+        if let Some(Ok(_)) | None = &frame {
+            let piece = frame.as_ref().and_then(|frame| frame.as_ref().ok());
+            if let Err(broken) = this.written_down(piece) {
+                frame = Some(Err(broken));
+            }
+        }
         match &frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
@@ -108,7 +157,8 @@ impl Body for AnswerBody {
         match &self.content {
             Content::Empty => true,
             Content::Full(bytes) => bytes.is_empty(),
-            Content::Engine(body) => body.is_end_stream(),
+            // Where the length is not known the end is polled for, and written down there.
+            Content::Engine(body) => self.left.is_some() && body.is_end_stream(),
         }
     }
 

@@ -4,6 +4,8 @@
 use std::fmt::Write as _;
 
 use crate::gate::may_take_away;
+use wire::RequestClass;
+
 use crate::operation::{Effect, Operation, SUBRESOURCES};
 
 /// What a customer should know beyond "it works as S3's does".
@@ -97,8 +99,9 @@ fn remark(operation: Operation) -> &'static str {
 
 /// The part of the document between its two marks, in Markdown.
 pub fn table() -> String {
-    let mut out =
-        String::from("| operation | a read-only account may | remarks |\n| --- | --- | --- |\n");
+    let mut out = String::from(
+        "| operation | class | a read-only account may | remarks |\n| --- | --- | --- | --- |\n",
+    );
     for operation in Operation::ALL {
         let may = match (operation, operation.effect()) {
             (Operation::PutBucketAcl, _) => "`private` alone",
@@ -106,9 +109,14 @@ pub fn table() -> String {
             _ if may_take_away(*operation) => "yes",
             (_, Effect::Write | Effect::Configure) => "no",
         };
+        let class = match operation.class() {
+            RequestClass::A => "A",
+            RequestClass::B => "B",
+            RequestClass::Free | RequestClass::Unknown => "free",
+        };
         let _ = writeln!(
             out,
-            "| {} | {may} | {} |",
+            "| {} | {class} | {may} | {} |",
             operation.name(),
             remark(*operation)
         );

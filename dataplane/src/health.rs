@@ -106,6 +106,16 @@ fn metrics(node: &Node) -> String {
             "1 while something that a control plane sent is refused.",
             i64::from(is_refusing(node)),
         ),
+        (
+            "vaultaire_journal_writable",
+            "0 while the journal cannot be written, and requests are refused.",
+            i64::from(node.journal.is_writable()),
+        ),
+        (
+            "vaultaire_journal_unreported_batches",
+            "Batches of usage that the control plane has not booked yet.",
+            i64::try_from(node.journal.unbooked().len()).unwrap_or(i64::MAX),
+        ),
     ];
     for (name, help, value) in gauges {
         let _ = writeln!(

@@ -10,6 +10,7 @@ use wire::{Allotment, FromNode, Revision, SnapshotBegin, ToNode};
 use crate::cache::Cache;
 use crate::node::Node;
 use crate::tenants::{Applied, Refused, Tenant};
+use crate::usage;
 
 /// On disk: something was refused, so that a change may be missing in what is here. No message of the stream.
 const INCOMPLETE: &[u8] = b"{\"type\":\"incomplete\"}";
@@ -61,6 +62,10 @@ impl Intake {
             ToNode::Tenant(document) => (Kind::Change, document.revision),
             ToNode::Settings(settings) => (Kind::Change, settings.revision),
             ToNode::Allotment(allotment) => return self.allot(allotment),
+            ToNode::Booked { boot, sequence } => {
+                usage::report::booked(&self.node, boot, *sequence);
+                return None;
+            }
             // What changes configuration bears a revision; the rest is advice, and a newer control plane may have more
             // of it.
             ToNode::Unknown if revision_of(text) != 0 => {

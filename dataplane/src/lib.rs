@@ -24,6 +24,7 @@ mod health;
 mod identity;
 mod intake;
 mod integrity;
+mod journal;
 mod limits;
 mod listing;
 mod metrics;
@@ -47,6 +48,7 @@ mod timestamp;
 mod tls;
 mod uplink;
 mod upstream;
+mod usage;
 mod workers;
 mod xml;
 

@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use http::StatusCode;
 
+use crate::journal::Unwritable;
 use crate::limits::UnderWay;
 use crate::operation::Operation;
 use crate::patience::Active;
 use crate::payload::Outcome;
+use crate::usage::Meter;
 
 const CLASSES: usize = 5;
 
@@ -113,6 +115,8 @@ pub struct Account {
     pub received: Option<Arc<Outcome>>,
     pub under_way: Option<UnderWay>,
     pub active: Option<Active>,
+    /// Of an admitted request that is not in the journal yet.
+    pub meter: Option<Meter>,
     sent: u64,
     broken: bool,
 }
@@ -136,6 +140,7 @@ impl Account {
             received: None,
             under_way: None,
             active: None,
+            meter: None,
             sent: 0,
             broken: false,
         }
@@ -145,6 +150,14 @@ impl Account {
         self.sent += bytes as u64;
     }
 
+    /// Writes the request down as answered with `further` bytes more than were sent, unless that was done before.
+    pub fn book(&mut self, further: u64) -> Result<(), Unwritable> {
+        match self.meter.take() {
+            Some(meter) => meter.book(self.sent + further),
+            None => Ok(()),
+        }
+    }
+
     pub fn broke(&mut self) {
         self.broken = true;
     }
@@ -152,6 +165,8 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
+        // An answer that broke off, or that nobody waited for.
+        let _ = self.book(0);
         let received = self
             .received
             .as_ref()

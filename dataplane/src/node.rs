@@ -2,13 +2,13 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use wire::{Revision, ToNode};
 
@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::connections::{Connections, Room};
 use crate::control::Control;
 use crate::identity::Identity;
+use crate::journal::Journal;
 use crate::limits::{self, Limiters};
 use crate::metrics::Metrics;
 use crate::patience::Patience;
@@ -27,10 +28,15 @@ use crate::tenants::Tenants;
 use crate::tls::{Certificate, Tls};
 use crate::uplink::Uplink;
 use crate::workers::Workers;
-use crate::{health, push, server};
+use crate::{health, push, server, usage};
 
 /// How long the answer to a change of configuration waits for this node to serve it.
 const APPLIED_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a node that starts waits for another that has its journal open.
+const UNLOCKED_WITHIN: Duration = Duration::from_secs(15);
+/// How long a node that ends waits for its last usage to be booked.
+const BOOKED_WITHIN: Duration = Duration::from_secs(3);
 
 /// 64 MiB.
 const DOCUMENT_ROOM: usize = 64 * 1024;
@@ -66,6 +72,10 @@ pub struct Node {
     pub metrics: Arc<Metrics>,
     pub link: Link,
     pub uplink: Uplink,
+    /// What was answered, on its way to the control plane.
+    pub journal: Journal,
+    /// Changes whenever a batch of it was booked.
+    pub booked: watch::Sender<()>,
     pub clock: Clock,
     pub patience: Patience,
     pub domains: Vec<String>,
@@ -129,6 +139,7 @@ impl Bound {
                 config.data_dir.display()
             )
         })?;
+        let journal = open_journal(&config.data_dir.join("journal")).await?;
         let (ending, stop) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn({
             let (ending, stop) = (ending.clone(), stop.clone());
@@ -145,6 +156,8 @@ impl Bound {
             metrics: Arc::default(),
             link: Link::default(),
             uplink: Uplink::default(),
+            journal,
+            booked: watch::Sender::new(()),
             clock,
             patience: config.patience,
             domains: config
@@ -164,6 +177,7 @@ impl Bound {
         let reporting = [
             tokio::spawn(limits::report(node.clone())),
             tokio::spawn(refusals::report(node.clone())),
+            tokio::spawn(usage::report::run(node.clone())),
         ];
         let watching = tokio::spawn(health::serve(health, node.clone()));
         // A node that has joined before serves from its disk; a new one answers 503 until it has joined.
@@ -180,12 +194,15 @@ impl Bound {
         let following = certificate.map(|certificate| tokio::spawn(certificate.follow()));
         let mut linked = tokio::spawn(link(node.clone(), config, known));
         let workers = Workers::start(node.patience).context("no threads can be started")?;
-        let serving = server::serve(s3, acceptor, node, workers, stop);
+        let serving = server::serve(s3, acceptor, node.clone(), workers, stop);
         tokio::pin!(serving);
         let outcome = tokio::select! {
             () = &mut serving => Ok(()),
             ended = &mut linked => ended.unwrap_or_else(|error| Err(error.into())),
         };
+        if outcome.is_ok() {
+            usage::report::flush(&node, BOOKED_WITHIN).await;
+        }
         linked.abort();
         watching.abort();
         reporting.iter().for_each(tokio::task::JoinHandle::abort);
@@ -193,6 +210,25 @@ impl Bound {
             following.abort();
         }
         outcome
+    }
+}
+
+/// Waits a little for the process before this one to let go of it.
+async fn open_journal(dir: &Path) -> anyhow::Result<Journal> {
+    let until = tokio::time::Instant::now() + UNLOCKED_WITHIN;
+    loop {
+        match Journal::open(dir, rand::random(), u64::MAX, |_, _| ()) {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::WouldBlock
+                    && tokio::time::Instant::now() < until =>
+            {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => {
+                return opened
+                    .with_context(|| format!("the journal in {} cannot be opened", dir.display()));
+            }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Gives every request the name of an S3 operation, or refuses it: what is not named here never reaches an engine.
 
 use http::Method;
+use wire::RequestClass;
 
 use crate::error::{Code, S3Error};
 use crate::request::S3Request;
@@ -21,7 +22,7 @@ pub enum Effect {
 }
 
 macro_rules! operations {
-    ($($name:ident $effect:ident;)*) => {
+    ($($name:ident $effect:ident $class:ident;)*) => {
         /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Operation { $($name,)* }
@@ -36,72 +37,77 @@ macro_rules! operations {
             pub fn effect(self) -> Effect {
                 match self { $(Operation::$name => Effect::$effect,)* }
             }
+
+            /// What a request costs: what writes, lists or configures is `A`, what reads is `B`, what deletes is free.
+            pub fn class(self) -> RequestClass {
+                match self { $(Operation::$name => RequestClass::$class,)* }
+            }
         }
     };
 }
 
 operations! {
-    AbortMultipartUpload Delete;
-    CompleteMultipartUpload Write;
-    CopyObject Write;
-    CreateBucket Configure;
-    CreateMultipartUpload Write;
-    DeleteBucket Configure;
-    DeleteBucketCors Configure;
-    DeleteBucketEncryption Configure;
-    DeleteBucketLifecycle Configure;
-    DeleteBucketTagging Configure;
-    DeleteObject Delete;
-    DeleteObjectTagging Write;
-    DeleteObjects Delete;
-    GetBucketAccelerateConfiguration List;
-    GetBucketAcl List;
-    GetBucketCors List;
-    GetBucketEncryption List;
-    GetBucketLifecycleConfiguration List;
-    GetBucketLocation List;
-    GetBucketLogging List;
-    GetBucketNotificationConfiguration List;
-    GetBucketOwnershipControls List;
-    GetBucketPolicy List;
-    GetBucketPolicyStatus List;
-    GetBucketReplication List;
-    GetBucketRequestPayment List;
-    GetBucketTagging List;
-    GetBucketVersioning List;
-    GetBucketWebsite List;
-    GetObject Read;
-    GetObjectAcl Read;
-    GetObjectAttributes Read;
-    GetObjectLegalHold Read;
-    GetObjectLockConfiguration List;
-    GetObjectRetention Read;
-    GetObjectTagging Read;
-    GetPublicAccessBlock List;
-    HeadBucket List;
-    HeadObject Read;
-    ListBuckets List;
-    ListMultipartUploads List;
-    ListObjectVersions List;
-    ListObjects List;
-    ListObjectsV2 List;
-    ListParts Read;
-    OptionsObject List;
-    PutBucketAcl Configure;
-    PutBucketCors Configure;
-    PutBucketEncryption Configure;
-    PutBucketLifecycleConfiguration Configure;
-    PutBucketTagging Configure;
-    PutBucketVersioning Configure;
-    PostObject Write;
-    PutObject Write;
-    PutObjectAcl Write;
-    PutObjectLegalHold Write;
-    PutObjectLockConfiguration Configure;
-    PutObjectRetention Write;
-    PutObjectTagging Write;
-    UploadPart Write;
-    UploadPartCopy Write;
+    AbortMultipartUpload Delete Free;
+    CompleteMultipartUpload Write A;
+    CopyObject Write A;
+    CreateBucket Configure A;
+    CreateMultipartUpload Write A;
+    DeleteBucket Configure Free;
+    DeleteBucketCors Configure Free;
+    DeleteBucketEncryption Configure Free;
+    DeleteBucketLifecycle Configure Free;
+    DeleteBucketTagging Configure Free;
+    DeleteObject Delete Free;
+    DeleteObjectTagging Write Free;
+    DeleteObjects Delete Free;
+    GetBucketAccelerateConfiguration List B;
+    GetBucketAcl List B;
+    GetBucketCors List B;
+    GetBucketEncryption List B;
+    GetBucketLifecycleConfiguration List B;
+    GetBucketLocation List B;
+    GetBucketLogging List B;
+    GetBucketNotificationConfiguration List B;
+    GetBucketOwnershipControls List B;
+    GetBucketPolicy List B;
+    GetBucketPolicyStatus List B;
+    GetBucketReplication List B;
+    GetBucketRequestPayment List B;
+    GetBucketTagging List B;
+    GetBucketVersioning List B;
+    GetBucketWebsite List B;
+    GetObject Read B;
+    GetObjectAcl Read B;
+    GetObjectAttributes Read B;
+    GetObjectLegalHold Read B;
+    GetObjectLockConfiguration List B;
+    GetObjectRetention Read B;
+    GetObjectTagging Read B;
+    GetPublicAccessBlock List B;
+    HeadBucket List B;
+    HeadObject Read B;
+    ListBuckets List A;
+    ListMultipartUploads List A;
+    ListObjectVersions List A;
+    ListObjects List A;
+    ListObjectsV2 List A;
+    ListParts Read A;
+    OptionsObject List B;
+    PutBucketAcl Configure A;
+    PutBucketCors Configure A;
+    PutBucketEncryption Configure A;
+    PutBucketLifecycleConfiguration Configure A;
+    PutBucketTagging Configure A;
+    PutBucketVersioning Configure A;
+    PostObject Write A;
+    PutObject Write A;
+    PutObjectAcl Write A;
+    PutObjectLegalHold Write A;
+    PutObjectLockConfiguration Configure A;
+    PutObjectRetention Write A;
+    PutObjectTagging Write A;
+    UploadPart Write A;
+    UploadPartCopy Write A;
 }
 
 impl Operation {

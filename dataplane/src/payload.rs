@@ -1,6 +1,7 @@
 //! The body of a write, on its way from client to engine: decoded, counted, verified, and never held but for its last
 //! piece. That piece goes out only when everything agrees, so that an object that does not match never comes to exist.
 
+use std::future::Future as _;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
+use tokio::sync::oneshot;
 
 use crate::authenticate::PayloadHash;
 use crate::chunked::ChunkedDecoder;
@@ -75,6 +77,8 @@ pub struct Payload {
     /// What [`Payload::prime`] has taken out already.
     first: Option<Frame<Bytes>>,
     standing: Option<Standing>,
+    /// What else has to have happened before the last piece goes out.
+    awaited: Option<oneshot::Receiver<()>>,
     /// The trailer with which the body goes on, if it goes on with one.
     reencode: Option<Reencode>,
     outcome: Arc<Outcome>,
@@ -130,6 +134,7 @@ impl Payload {
             held: None,
             first: None,
             standing: None,
+            awaited: None,
             reencode,
             outcome: Arc::default(),
             born: Instant::now(),
@@ -147,6 +152,16 @@ impl Payload {
     /// Asked before the last piece goes out; a refusal makes the body fail.
     pub fn release_if(&mut self, standing: Standing) {
         self.standing = Some(standing);
+    }
+
+    /// The last piece waits for this, or for the sender to be dropped. Says whether it can: it may have gone out.
+    pub fn release_after(&mut self) -> Option<oneshot::Sender<()>> {
+        if self.state != State::Streaming {
+            return None;
+        }
+        let (done, awaited) = oneshot::channel();
+        self.awaited = Some(awaited);
+        Some(done)
     }
 
     /// Decoded bytes, as announced.
@@ -256,6 +271,10 @@ impl Payload {
         }
         if self.received != self.length {
             return Poll::Ready(Err(Code::IncompleteBody.into()));
+        }
+        if let Some(awaited) = &mut self.awaited {
+            let _ = ready!(Pin::new(awaited).poll(cx));
+            self.awaited = None;
         }
         let checks = ready!(self.hashing.poll_checks(cx))?;
         let decoder = &self.decoder;

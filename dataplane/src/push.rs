@@ -93,7 +93,7 @@ impl Backoff {
 /// Never returns: a broken stream is opened again.
 pub async fn run(node: Arc<Node>, cache: Cache, s3_address: String) {
     let intake = Arc::new(Intake::new(node.clone(), cache));
-    let boot_id = format!("{:016x}", rand::random::<u64>());
+    let boot_id = node.journal.boot();
     let mut backoff = Backoff::default();
     let Some(mut outbox) = node.uplink.receiver() else {
         tracing::error!("the stream to the control plane is kept by another task already");

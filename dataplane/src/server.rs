@@ -31,6 +31,7 @@ use crate::patience::{Active, Activity};
 use crate::request::S3Request;
 use crate::source::Source;
 use crate::upstream::Upstream;
+use crate::usage::{self, Meter};
 use crate::workers::Workers;
 use crate::{gate, headers};
 
@@ -222,6 +223,23 @@ async fn answer(
             .insert("x-amz-request-id", value.clone());
         response.headers_mut().insert("x-amz-id-2", value);
     }
+    if let Some(meter) = &mut account.meter {
+        meter.counts = usage::counts(account.status);
+    }
+    if let Some(length) = response.body().whole()
+        && account.book(length).is_err()
+    {
+        return unwritable(account, &resource, stall);
+    }
+    response.map(|content| AnswerBody::new(content, account, stall))
+}
+
+/// In place of an answer that could not be written down: nothing is answered that is not counted.
+fn unwritable(mut account: Account, resource: &str, stall: Duration) -> Response<AnswerBody> {
+    let error = S3Error::new(Code::InternalError);
+    let response = refuse(&error, &account.method, resource, &account.request_id);
+    account.status = response.status();
+    account.code = Some(error.code.as_str());
     response.map(|content| AnswerBody::new(content, account, stall))
 }
 
@@ -254,6 +272,18 @@ async fn handle(
     account.tenant = Some(admitted.identity.tenant.id().to_owned());
     let pace = admitted.under_way.paced();
     account.under_way = Some(admitted.under_way);
+    if !node.journal.is_writable() {
+        return Err(S3Error::new(Code::ServiceUnavailable).retry_after(1));
+    }
+    let meter = Meter::new(
+        node.clone(),
+        admitted.operation,
+        &admitted.identity,
+        request.bucket.as_deref(),
+        received.clone(),
+    );
+    let changes = meter.changes();
+    account.meter = Some(meter);
     *cors = cors::headers(&node.tenants, &request, Some(&admitted.identity.tenant));
     headers::take_from_query(&mut request)?;
     headers::check(&request, admitted.operation)?;
@@ -268,6 +298,7 @@ async fn handle(
         reply: form.map(|form| Reply::asked(&form.fields)),
         room: None,
         pace,
+        changes,
         received: received.clone(),
     };
     let whose = gate::whose(&call.identity, &call.request);

@@ -34,7 +34,6 @@ impl Uplink {
         *self.streams.borrow() > 0 && self.sender.try_send(message).is_ok()
     }
 
-    #[allow(dead_code, reason = "for what nodes report")]
     /// Changes to another number whenever a stream has begun, and to 0 when it has ended.
     pub fn connected(&self) -> watch::Receiver<u64> {
         self.streams.subscribe()

@@ -41,6 +41,12 @@ pub enum Command {
     /// Why requests were refused
     #[command(subcommand)]
     Refusal(RefusalCommand),
+    /// What tenants used
+    #[command(subcommand)]
+    Usage(UsageCommand),
+    /// What tenants' buckets really hold
+    #[command(subcommand)]
+    Inventory(InventoryCommand),
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
@@ -261,6 +267,81 @@ pub enum BucketCommand {
 pub enum PlanCommand {
     /// List plans
     List {
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum By {
+    Hour,
+    Day,
+}
+
+impl By {
+    pub fn name(self) -> &'static str {
+        match self {
+            By::Hour => "hour",
+            By::Day => "day",
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum Group {
+    Bucket,
+    Key,
+    Class,
+}
+
+impl Group {
+    pub fn name(self) -> &'static str {
+        match self {
+            Group::Bucket => "bucket",
+            Group::Key => "key",
+            Group::Class => "class",
+        }
+    }
+
+    /// The field of a row that says of what it is.
+    pub fn column(self) -> &'static str {
+        match self {
+            Group::Bucket => "bucket",
+            Group::Key => "access_key_id",
+            Group::Class => "class",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UsageCommand {
+    /// Show what a tenant used: requests, bytes in and out, bytes stored
+    Show {
+        tenant: String,
+        /// First hour, such as 2026-03-01T00:00:00Z [default: 30 days before the last]
+        #[arg(long, value_name = "TIME")]
+        from: Option<String>,
+        /// End of the last hour [default: now]
+        #[arg(long, value_name = "TIME")]
+        to: Option<String>,
+        #[arg(long, default_value = "day")]
+        by: By,
+        #[arg(long, default_value = "bucket")]
+        group: Group,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum InventoryCommand {
+    /// List a tenant's buckets at the engine, and put right what is booked as stored
+    Run {
+        #[arg(long)]
+        tenant: String,
+        /// Only this bucket
+        #[arg(long)]
+        bucket: Option<String>,
         #[command(flatten)]
         target: Target,
     },

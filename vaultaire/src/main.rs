@@ -67,6 +67,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Refusal(command) => {
             one_thread()?.block_on(admin::lists::refusal(command, &environment))
         }
+        Command::Usage(command) => {
+            one_thread()?.block_on(admin::usage::show(command, &environment))
+        }
+        Command::Inventory(command) => {
+            one_thread()?.block_on(admin::usage::inventory(command, &environment))
+        }
         Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
     }
 }

@@ -9,6 +9,7 @@ mod message;
 mod node_api;
 mod refusal;
 mod signing_key;
+mod usage;
 
 pub use allotment::{Allotment, Allotted, Demand, HeldShares, Shares, TenantShares, WHOLE, units};
 pub use document::{
@@ -22,6 +23,7 @@ pub use node_api::{
 };
 pub use refusal::{Refusal, Rule};
 pub use signing_key::SigningKeys;
+pub use usage::{Freed, RequestClass, UploadChange, UploadEnd, UsageLine};
 
 /// A place in the one serial order of configuration changes. Revision 0 is "nothing yet".
 pub type Revision = i64;

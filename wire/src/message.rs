@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Allotment, Allotted, Demand, Refusal, Revision, Settings, TenantDocument};
+use crate::{Allotment, Allotted, Demand, Refusal, Revision, Settings, TenantDocument, UsageLine};
 
 /// A node says the version that it speaks; a control plane that does not know it closes the stream.
 pub const PROTOCOL_VERSION: u32 = 2;
@@ -42,6 +42,13 @@ pub enum FromNode {
     Demands { demands: Vec<Demand> },
     /// What the node refused in the last seconds.
     Refusals { refusals: Vec<Refusal> },
+    /// One batch of answered requests. It is sent again until it is booked, and is the same each time.
+    Usage {
+        /// Of the process that wrote it: 16 hexadecimal digits.
+        boot: String,
+        sequence: u64,
+        lines: Vec<UsageLine>,
+    },
     #[serde(other)]
     Unknown,
 }
@@ -80,6 +87,8 @@ pub enum ToNode {
         revision: Revision,
         at: DateTime<Utc>,
     },
+    /// A batch of usage is in the database, and need not be sent again.
+    Booked { boot: String, sequence: u64 },
     #[serde(other)]
     Unknown,
 }

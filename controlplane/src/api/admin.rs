@@ -19,6 +19,7 @@ use wire::{Action, Permission, Scope, TenantStatus};
 use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
 use super::json::Body;
 use super::node::bearer;
+use super::usage;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
 use crate::ids::{NodeId, TenantId};
@@ -34,7 +35,7 @@ fn routes() -> Vec<Route> {
     vec![
         (Method::GET, "/tenants", get(list_tenants)),
         (Method::POST, "/tenants", post(create_tenant)),
-        (Method::GET, "/tenants/{id}", get(show_tenant)),
+        (Method::GET, "/tenants/{id}", get(usage::show_tenant)),
         (Method::PATCH, "/tenants/{id}", patch(set_limits)),
         (Method::POST, "/tenants/{id}/suspend", post(suspend)),
         (Method::POST, "/tenants/{id}/resume", post(resume)),
@@ -49,6 +50,12 @@ fn routes() -> Vec<Route> {
             post(create_access_key),
         ),
         (Method::GET, "/tenants/{id}/buckets", get(list_buckets)),
+        (Method::GET, "/tenants/{id}/usage", get(usage::show)),
+        (
+            Method::POST,
+            "/tenants/{id}/inventory",
+            post(usage::take_inventory),
+        ),
         (
             Method::DELETE,
             "/access-keys/{akid}",
@@ -99,7 +106,7 @@ async fn authenticate(
 }
 
 #[derive(Serialize)]
-struct TenantBody {
+pub(super) struct TenantBody {
     tenant_id: TenantId,
     name: String,
     email: String,
@@ -156,16 +163,6 @@ async fn create_tenant(
         StatusCode::CREATED,
         Json(AccessKeyBody::new(&cp, tenant, key)),
     ))
-}
-
-async fn show_tenant(
-    State(cp): State<ControlPlane>,
-    Path(id): Path<String>,
-) -> Result<impl IntoResponse, Error> {
-    let id = tenant_id(&id)?;
-    let mut tx = cp.begin_system().await?;
-    let tenant = tenants::by_id(&mut tx, id).await?;
-    Ok(Json(TenantBody::from(tenant)))
 }
 
 /// `null` goes back to the plan's figure; what is not said stays.

@@ -7,6 +7,7 @@ mod health;
 mod json;
 mod node;
 mod request;
+mod usage;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

@@ -8,7 +8,7 @@ use wire::{Revision, TenantStatus};
 use super::{APPLY_TIMEOUT, Change, aborted, no_such_bucket};
 use crate::engine::Removed;
 use crate::ids::BucketId;
-use crate::{Error, Receipt, audit, db, tenants};
+use crate::{Error, Receipt, audit, db, tenants, usage};
 
 pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
     let (row, versioning, revision) = claim(&change).await?;
@@ -43,6 +43,12 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
     }
     let revision = db::revision::next_for_tenant(&mut tx, tenant).await?;
     tx.commit().await?;
+    // What this misses is found daily.
+    if matches!(removed, Ok(Removed::Gone))
+        && let Err(error) = usage::forget_bucket(cp, tenant, BucketId(row.id)).await
+    {
+        tracing::warn!(%error, "a deleted bucket's usage is not forgotten yet");
+    }
     let receipt = cp.wait_applied(revision, APPLY_TIMEOUT).await;
     match removed? {
         Removed::Gone => Ok(receipt),

@@ -23,6 +23,9 @@ pub(crate) mod settings;
 pub(crate) mod sign_ups;
 pub(crate) mod tenants;
 pub(crate) mod totp;
+pub(crate) mod usage;
+pub(crate) mod usage_buckets;
+pub(crate) mod usage_report;
 
 use std::str::FromStr;
 use std::time::Duration;

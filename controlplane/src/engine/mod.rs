@@ -1,6 +1,7 @@
 //! The S3 engine underneath: buckets are made, emptied of unfinished uploads, and removed here.
 //! Objects never pass through; the data plane carries them.
 
+mod measure;
 mod probe;
 mod register;
 
@@ -21,6 +22,7 @@ use aws_sdk_s3::operation::create_bucket::builders::CreateBucketFluentBuilder;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+pub(crate) use measure::Measured;
 pub(crate) use probe::probe_until_done;
 pub(crate) use register::{ENGINE_ID, SETTINGS_ROW, register};
 

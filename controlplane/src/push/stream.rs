@@ -19,7 +19,7 @@ use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
 use super::feed::{self, Feed, Next, Sink};
 use crate::db::nodes::{Connect, Progress};
 use crate::ids::NodeId;
-use crate::{ControlPlane, allotments, db};
+use crate::{ControlPlane, allotments, db, usage};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A node that says nothing for this long, not even to a ping, is not connected.
@@ -361,6 +361,11 @@ fn hear(
         @ (FromNode::Allotted(_) | FromNode::Demands { .. } | FromNode::Refusals { .. }) => {
             cp.allotments().heard(node, message)
         }
+        FromNode::Usage {
+            boot,
+            sequence,
+            lines,
+        } => cp.spawn(usage::receive(cp.clone(), node, boot, sequence, lines)),
         FromNode::Hello { .. } | FromNode::Unknown => {}
     }
 }

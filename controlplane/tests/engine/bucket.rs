@@ -9,6 +9,9 @@ use http::{Method, StatusCode};
 use super::object::Version;
 use super::{Asked, Lack, refuse};
 
+/// What every object here is said to hold.
+pub const OBJECT_BYTES: u64 = 7;
+
 /// Kept as they came, and returned so.
 const KEPT: [&str; 3] = ["lifecycle", "tagging", "encryption"];
 
@@ -119,7 +122,7 @@ impl Bucket {
     fn list_keys(&self, prefix: &str) -> Response {
         let keys = self.keys().into_iter().filter(|k| k.starts_with(prefix));
         let contents: String = keys
-            .map(|k| format!("<Contents><Key>{k}</Key></Contents>"))
+            .map(|k| format!("<Contents><Key>{k}</Key><Size>{OBJECT_BYTES}</Size></Contents>"))
             .collect();
         format!("<ListBucketResult>{contents}<IsTruncated>false</IsTruncated></ListBucketResult>")
             .into_response()

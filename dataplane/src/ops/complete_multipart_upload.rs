@@ -4,11 +4,14 @@
 use http::Method;
 
 use super::get_object::part_number;
+use super::versions::version;
 use super::{Answer, Call, xml};
 use crate::error::{Code, S3Error};
 use crate::headers::answer_about_encryption;
 use crate::integrity::Algorithm;
+use crate::journal::Change;
 use crate::upstream::EngineRequest;
+use crate::usage::look::{self, Look, same};
 use crate::xml::{XmlWriter, parse};
 
 const MAX_PARTS: usize = 10_000;
@@ -39,9 +42,11 @@ pub async fn perform(mut call: Call) -> Answer {
     let place = call.place()?;
     let key = call.key()?;
     let keep_checksums = place.engine.capabilities.checksums;
+    let (engine_key, upload_id) = (place.key(key)?, call.upload_id(place)?);
+    let upload = look::upload(place, &engine_key, &upload_id);
     let mut request = EngineRequest::new(place.engine, Method::POST, place.engine_bucket())
-        .key(place.key(key)?)
-        .query("uploadId", call.upload_id(place)?)
+        .key(engine_key.clone())
+        .query("uploadId", upload_id)
         .document(write(&parts, keep_checksums))?;
     call.pass_conditions(&mut request)?;
     call.pass_customer_key(&mut request)?;
@@ -56,7 +61,19 @@ pub async fn perform(mut call: Call) -> Answer {
                 .filter(|(n, _)| Algorithm::from_header(n.as_str()).is_some()),
         );
     }
-    let (headers, answer) = call.ask(request).await?;
+    let before = call.look(place, &engine_key, None).await;
+    let bytes = None;
+    call.changes
+        .asked(Change::Completed { upload, bytes }, None);
+    let asked = call.ask(request).await;
+    let (headers, answer) = asked.inspect_err(|_| call.changes.refused())?;
+    let etag = answer.value("ETag").unwrap_or_default();
+    let bytes = size(call.look(place, &engine_key, version(&headers)).await, etag);
+    // Asked again, some engines answer again: what is there then is what was made at first.
+    let replaced = before.unless(etag).replaced(version(&headers));
+    let completed = Change::Completed { upload, bytes };
+    call.changes
+        .done(std::iter::once(completed).chain(replaced));
     call.standing()?.check()?;
 
     let mut out = XmlWriter::s3("CompleteMultipartUploadResult");
@@ -78,6 +95,14 @@ pub async fn perform(mut call: Call) -> Answer {
     answer_about_encryption(&headers, response.headers_mut());
     call.answer_version(place, &headers, response.headers_mut())?;
     Ok(response)
+}
+
+/// How large the new object is, if it is still the one that was found.
+fn size(after: Look, etag: &str) -> Option<u64> {
+    match after {
+        Look::Found(found) if same(&found.etag, etag) => Some(found.bytes),
+        _ => None,
+    }
 }
 
 pub fn read(document: &[u8]) -> Result<Vec<Part>, S3Error> {

@@ -4,16 +4,18 @@
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::get_object::part_number;
-use super::versions::SOURCE_VERSION_ID;
+use super::versions::{SOURCE_VERSION_ID, version};
 use super::{Answer, Call, xml};
 use crate::copy_source;
 use crate::error::{Code, S3Error};
 use crate::gate::authorise_copy_source;
-use crate::headers::{SSE, SSE_C, answer_about_encryption};
+use crate::headers::{SSE, SSE_C, SSE_C_SOURCE, answer_about_encryption};
 use crate::integrity::Algorithm;
+use crate::journal::Change;
 use crate::operation::Effect;
 use crate::place::Place;
 use crate::upstream::EngineRequest;
+use crate::usage::look::{self, Look, same};
 use crate::xml::{Element, XmlWriter};
 
 const SOURCE_CONDITIONS: &[&str] = &[
@@ -62,7 +64,7 @@ pub async fn perform(call: Call) -> Answer {
     if directive == "REPLACE" {
         request.headers.pass_object(&call.request)?;
     }
-    let (headers, answer) = call.ask(request).await?;
+    let (headers, answer) = copy(&call, place, &source, request).await?;
     call.standing()?.check()?;
     let mut response = xml(result("CopyObjectResult", &answer));
     let to = response.headers_mut();
@@ -70,6 +72,32 @@ pub async fn perform(call: Call) -> Answer {
     call.answer_version(place, &headers, to)?;
     source.answer_version(&call, &headers, to)?;
     Ok(response)
+}
+
+/// Copies, and says what that changed: the source tells how much is stored.
+async fn copy(
+    call: &Call,
+    place: Place<'_>,
+    source: &Source<'_>,
+    request: EngineRequest<'_>,
+) -> Result<(HeaderMap, Element), S3Error> {
+    let engine_key = place.key(call.key()?)?;
+    let (from, before) = tokio::join!(source.look(call), call.look(place, &engine_key, None));
+    let bytes = from.bytes().unwrap_or(0);
+    call.changes.asked(Change::Stored { bytes }, None);
+    let asked = call.ask(request).await;
+    let (headers, answer) = asked.inspect_err(|_| call.changes.refused())?;
+    let mut stored = bytes;
+    // The source may have become another one in between.
+    if !matches!(&from, Look::Found(found) if same(&found.etag, answer.value("ETag").unwrap_or_default()))
+    {
+        let after = call.look(place, &engine_key, version(&headers)).await;
+        stored = stored.max(after.bytes().unwrap_or(0));
+    }
+    let replaced = before.replaced(version(&headers));
+    let stored = Change::Stored { bytes: stored };
+    call.changes.done(std::iter::once(stored).chain(replaced));
+    Ok((headers, answer))
 }
 
 /// Copying an object onto itself means something if it is stored otherwise afterwards.
@@ -84,25 +112,35 @@ fn changes_storage(call: &Call) -> bool {
 pub async fn part(call: Call) -> Answer {
     let place = call.place()?;
     let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
+    let (engine_key, upload_id) = (place.key(call.key()?)?, call.upload_id(place)?);
+    let upload = look::upload(place, &engine_key, &upload_id);
     let mut request = EngineRequest::new(place.engine, Method::PUT, place.engine_bucket())
-        .key(place.key(call.key()?)?)
+        .key(engine_key)
         .query("partNumber", number.to_string())
-        .query("uploadId", call.upload_id(place)?);
+        .query("uploadId", upload_id);
     let source = source(&call, place)?;
     request.headers.set("x-amz-copy-source", &source.path)?;
     request.headers.pass(&call.request, SOURCE_CONDITIONS);
     call.pass_customer_key(&mut request)?;
     call.pass_source_key(&mut request)?;
-    if let Some(range) = call.request.header("x-amz-copy-source-range")? {
-        if !is_byte_range(range) {
-            return Err(S3Error::with(
-                Code::InvalidArgument,
-                "The x-amz-copy-source-range value must be of the form bytes=first-last",
-            ));
+    let bytes = match call.request.header("x-amz-copy-source-range")? {
+        Some(range) => {
+            let length = length_of_range(range).ok_or_else(|| {
+                S3Error::with(
+                    Code::InvalidArgument,
+                    "The x-amz-copy-source-range value must be of the form bytes=first-last",
+                )
+            })?;
+            request.headers.set("x-amz-copy-source-range", range)?;
+            length
         }
-        request.headers.set("x-amz-copy-source-range", range)?;
-    }
-    let (headers, answer) = call.ask(request).await?;
+        None => source.look(&call).await.bytes().unwrap_or(0),
+    };
+    let change = Change::Part { upload, bytes };
+    call.changes.asked(change, None);
+    let asked = call.ask(request).await;
+    let (headers, answer) = asked.inspect_err(|_| call.changes.refused())?;
+    call.changes.done([change]);
     call.standing()?.check()?;
     let mut response = xml(result("CopyPartResult", &answer));
     let to = response.headers_mut();
@@ -116,6 +154,8 @@ struct Source<'a> {
     key: String,
     /// As the client named it.
     version_id: Option<String>,
+    /// The same in the engine's terms.
+    engine_version: Option<String>,
     /// As the engine reads it in `x-amz-copy-source`.
     path: String,
 }
@@ -133,8 +173,11 @@ fn source<'a>(call: &'a Call, target: Place<'_>) -> Result<Source<'a>, S3Error> 
         ));
     }
     let mut path = engine_path(place, &source.key)?;
-    if let Some(id) = &source.version_id {
-        let id = call.open_version(place, &source.key, id)?;
+    let engine_version = match &source.version_id {
+        Some(id) => Some(call.open_version(place, &source.key, id)?),
+        None => None,
+    };
+    if let Some(id) = &engine_version {
         path.push_str("?versionId=");
         path.push_str(&sigv4::uri_encode(id.as_bytes(), true));
     }
@@ -142,11 +185,21 @@ fn source<'a>(call: &'a Call, target: Place<'_>) -> Result<Source<'a>, S3Error> 
         place,
         key: source.key,
         version_id: source.version_id,
+        engine_version,
         path,
     })
 }
 
 impl Source<'_> {
+    async fn look(&self, call: &Call) -> Look {
+        let Ok(engine_key) = self.place.key(&self.key) else {
+            return Look::Unknown;
+        };
+        let version = self.engine_version.as_deref();
+        call.look_with(self.place, &engine_key, version, SSE_C_SOURCE)
+            .await
+    }
+
     /// Which version was copied: the engine's word, or else the one that was asked for.
     fn answer_version(
         &self,
@@ -171,11 +224,15 @@ fn engine_path(place: Place<'_>, key: &str) -> Result<String, S3Error> {
     ))
 }
 
-fn is_byte_range(text: &str) -> bool {
-    let number = |s: &str| !s.is_empty() && s.len() <= 19 && s.bytes().all(|b| b.is_ascii_digit());
-    text.strip_prefix("bytes=")
-        .and_then(|range| range.split_once('-'))
-        .is_some_and(|(a, b)| number(a) && number(b))
+/// Of `bytes=first-last`; where the last is before the first the engine says so.
+fn length_of_range(text: &str) -> Option<u64> {
+    let number = |s: &str| {
+        let digits = !s.is_empty() && s.len() <= 19 && s.bytes().all(|b| b.is_ascii_digit());
+        digits.then(|| s.parse::<u64>().ok()).flatten()
+    };
+    let (first, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last) = (number(first)?, number(last)?);
+    Some((last + 1).saturating_sub(first))
 }
 
 fn result(name: &str, answer: &Element) -> String {
@@ -204,7 +261,8 @@ mod tests {
 
     #[test]
     fn ranges_are_two_numbers() {
-        assert!(is_byte_range("bytes=0-9"));
+        assert_eq!(length_of_range("bytes=0-9"), Some(10));
+        assert_eq!(length_of_range("bytes=9-0"), Some(0));
         for text in [
             "0-9",
             "bytes=-9",
@@ -213,7 +271,7 @@ mod tests {
             "bytes=0-9,10-12",
             "bytes=0-9\r\nx: y",
         ] {
-            assert!(!is_byte_range(text), "{text}");
+            assert_eq!(length_of_range(text), None, "{text}");
         }
     }
 }

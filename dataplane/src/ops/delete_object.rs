@@ -4,15 +4,18 @@
 use http::{Method, StatusCode};
 
 use super::settings::pass_bypass;
-use super::versions::DELETE_MARKER;
+use super::versions::{DELETE_MARKER, version};
 use super::{Answer, Call, empty};
 use crate::error::{Code, S3Error};
+use crate::journal::Change;
 use crate::upstream::{Denial, EngineRequest};
+use crate::usage::look;
 
 pub async fn perform(call: Call) -> Answer {
     let place = call.place()?;
+    let engine_key = place.key(call.key()?)?;
     let mut request = EngineRequest::new(place.engine, Method::DELETE, place.engine_bucket())
-        .key(place.key(call.key()?)?);
+        .key(engine_key.clone());
     if call.request.headers.contains_key("if-match") {
         if !place.engine.capabilities.conditional_writes {
             return Err(S3Error::with(
@@ -27,8 +30,17 @@ pub async fn perform(call: Call) -> Answer {
     if place.engine.capabilities.object_lock {
         request.denial = Denial::Locked;
     }
+    let asked = match call.request.query.single("versionId")? {
+        Some(id) => Some(call.open_version(place, call.key()?, id)?),
+        None => None,
+    };
+    let before = call.look(place, &engine_key, asked.as_deref()).await;
     match call.send(request).await {
         Ok(answer) => {
+            call.changes.done(match asked {
+                Some(_) => before.removed(),
+                None => before.replaced(version(answer.headers())),
+            });
             let mut response = empty(StatusCode::NO_CONTENT);
             let to = response.headers_mut();
             call.answer_version(place, answer.headers(), to)?;
@@ -48,9 +60,12 @@ pub async fn perform(call: Call) -> Answer {
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>
 pub async fn abort(call: Call) -> Answer {
     let place = call.place()?;
+    let (engine_key, upload_id) = (place.key(call.key()?)?, call.upload_id(place)?);
+    let upload = look::upload(place, &engine_key, &upload_id);
     let request = EngineRequest::new(place.engine, Method::DELETE, place.engine_bucket())
-        .key(place.key(call.key()?)?)
-        .query("uploadId", call.upload_id(place)?);
+        .key(engine_key)
+        .query("uploadId", upload_id);
     call.send(request).await?;
+    call.changes.done([Change::Aborted { upload }]);
     Ok(empty(StatusCode::NO_CONTENT))
 }

@@ -142,8 +142,26 @@ async fn delete(
         .query("delete", "")
         .document(document.finish())?;
     pass_bypass(call, &mut request)?;
+    let targets = allowed.iter().map(|(_, engine)| engine);
+    let before = call
+        .look_at_all(
+            place,
+            targets.map(|engine| (engine.key.as_str(), engine.version_id.as_deref())),
+        )
+        .await;
     let (_, answer) = call.ask(request).await?;
     let mut outcomes = outcomes(call, place, &answer, &allowed)?;
+    let removed = allowed
+        .iter()
+        .zip(before)
+        .filter_map(
+            |((_, engine), before)| match outcomes.get(engine)?.as_ref().ok()? {
+                _ if engine.version_id.is_some() => before.removed(),
+                deleted if deleted.delete_marker => None,
+                _ => before.replaced(None),
+            },
+        );
+    call.changes.done(removed.collect::<Vec<_>>());
     // Asked twice for the same, an engine may answer once.
     let mut seen = HashSet::new();
     let mut fates = Vec::with_capacity(allowed.len());

@@ -24,6 +24,8 @@ mod put_object;
 pub mod settings;
 mod versions;
 
+pub use self::versions::VERSION_ID;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -45,6 +47,7 @@ use crate::seal::Owner;
 use crate::source::Source;
 use crate::tenants::Shared;
 use crate::upstream::{EngineRequest, Upstream};
+use crate::usage::Changes;
 use crate::xml::Element;
 
 pub type Answer = Result<Response<Content>, S3Error>;
@@ -64,6 +67,8 @@ pub struct Call {
     pub room: Option<tokio::sync::OwnedSemaphorePermit>,
     /// Whose bytes the body's count as, where they are limited.
     pub pace: Option<Arc<TenantLimiter>>,
+    /// Where the operation says what it changed of what is stored.
+    pub changes: Arc<Changes>,
     /// Where the account learns what was received.
     pub received: std::sync::Arc<std::sync::OnceLock<Arc<Outcome>>>,
 }

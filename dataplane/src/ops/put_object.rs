@@ -3,15 +3,19 @@
 
 use http::header::{ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
+use hyper::body::Incoming;
 
 use super::get_object::part_number;
+use super::versions::version;
 use super::{Answer, Call, empty};
 use crate::body::Content;
 use crate::error::{Code, S3Error};
 use crate::headers::answer_about_encryption;
 use crate::integrity::Algorithm;
+use crate::journal::Change;
 use crate::payload::{Outcome, Payload};
 use crate::upstream::{EngineBody, EngineRequest};
+use crate::usage::look::{self, Look};
 
 pub async fn perform(mut call: Call) -> Answer {
     let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
@@ -28,22 +32,47 @@ pub async fn perform(mut call: Call) -> Answer {
     call.pass_conditions(&mut request)?;
     request.headers.pass_object(&call.request)?;
     call.pass_demands(&mut request)?;
-    send(&call, request, payload).await
+    send(&call, request, payload, Meant::Object).await
 }
 
 pub async fn part(mut call: Call) -> Answer {
     let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
     let place = call.place()?;
     let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
+    let (engine_key, upload_id) = (place.key(call.key()?)?, call.upload_id(place)?);
+    let meant = Meant::Part(look::upload(place, &engine_key, &upload_id));
     let mut request = EngineRequest::new(place.engine, Method::PUT, place.engine_bucket())
-        .key(place.key(call.key()?)?)
+        .key(engine_key)
         .query("partNumber", number.to_string())
-        .query("uploadId", call.upload_id(place)?);
+        .query("uploadId", upload_id);
     call.pass_customer_key(&mut request)?;
-    send(&call, request, payload).await
+    send(&call, request, payload, meant).await
 }
 
-async fn send(call: &Call, mut request: EngineRequest<'_>, mut payload: Payload) -> Answer {
+/// What a body becomes.
+#[derive(Clone, Copy)]
+enum Meant {
+    Object,
+    /// Of this upload.
+    Part(u64),
+}
+
+impl Meant {
+    fn change(self, bytes: u64) -> Change {
+        match self {
+            Meant::Object => Change::Stored { bytes },
+            Meant::Part(upload) => Change::Part { upload, bytes },
+        }
+    }
+}
+
+async fn send(
+    call: &Call,
+    mut request: EngineRequest<'_>,
+    mut payload: Payload,
+    meant: Meant,
+) -> Answer {
+    let change = meant.change(payload.length());
     let outcome = payload.outcome();
     request.headers.pass(&call.request, &["content-md5"]);
     let able = request.engine.capabilities;
@@ -60,17 +89,18 @@ async fn send(call: &Call, mut request: EngineRequest<'_>, mut payload: Payload)
     payload.release_if(standing.clone());
     let length = http_body::Body::size_hint(&payload).lower();
     request.headers.set("content-length", &length.to_string())?;
-    request.body = if payload.prime().await? {
-        EngineBody::Stream(Box::new(payload))
-    } else {
-        EngineBody::Empty
-    };
-    let answer = call.send(request).await;
+    let (answer, before) = exchange(call, request, payload, change).await?;
+    // Nobody knows what became of it, or nothing did.
+    if answer.is_err() {
+        call.changes.refused();
+    }
     // What the body itself did wrong explains more than what the engine made of it.
     if let Some(failure) = outcome.failure() {
         return Err(failure.clone());
     }
     let answer = answer?;
+    let replaced = before.replaced(version(answer.headers()));
+    call.changes.done(std::iter::once(change).chain(replaced));
     if !outcome.is_whole() {
         tracing::warn!("the engine answered before it had the whole body");
         return Err(Code::InternalError.into());
@@ -80,6 +110,50 @@ async fn send(call: &Call, mut request: EngineRequest<'_>, mut payload: Payload)
     answer_headers(answer.headers(), &outcome, &mut response);
     call.answer_version(call.place()?, answer.headers(), response.headers_mut())?;
     Ok(response)
+}
+
+/// Sends the body, and looks beside it at what it replaces: at the latest before the last piece goes out.
+async fn exchange(
+    call: &Call,
+    mut request: EngineRequest<'_>,
+    mut payload: Payload,
+    change: Change,
+) -> Result<(Result<Response<Incoming>, S3Error>, Look), S3Error> {
+    let place = call.place()?;
+    let engine_key = request.key.clone().unwrap_or_default();
+    let replaces = matches!(change, Change::Stored { .. }) && !only_if_new(call);
+    let look = async {
+        match replaces {
+            true => call.look(place, &engine_key, None).await,
+            false => Look::Nothing,
+        }
+    };
+    let outcome = Some(payload.outcome());
+    if !payload.prime().await? {
+        let before = look.await;
+        call.changes.asked(change, outcome);
+        return Ok((call.send(request).await, before));
+    }
+    let awaited = payload.release_after();
+    request.body = EngineBody::Stream(Box::new(payload));
+    let Some(awaited) = awaited else {
+        let before = look.await;
+        call.changes.asked(change, outcome);
+        return Ok((call.send(request).await, before));
+    };
+    call.changes.asked(change, outcome);
+    let looking = async {
+        let before = look.await;
+        let _ = awaited.send(());
+        before
+    };
+    Ok(tokio::join!(call.send(request), looking))
+}
+
+/// The write fails if there is anything to replace.
+fn only_if_new(call: &Call) -> bool {
+    let value = call.request.headers.get("if-none-match");
+    value.is_some_and(|value| value == "*")
 }
 
 /// The entity tag, and the checksum: the engine's, or the one that was verified here.

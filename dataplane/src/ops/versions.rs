@@ -15,6 +15,11 @@ pub const VERSION_ID: HeaderName = HeaderName::from_static("x-amz-version-id");
 pub const DELETE_MARKER: HeaderName = HeaderName::from_static("x-amz-delete-marker");
 pub const SOURCE_VERSION_ID: HeaderName = HeaderName::from_static("x-amz-copy-source-version-id");
 
+/// The version that an engine's answer names, in the engine's terms.
+pub fn version(headers: &HeaderMap) -> Option<&str> {
+    headers.get(VERSION_ID)?.to_str().ok()
+}
+
 fn owner<'a>(place: Place<'a>, key: &'a str) -> Owner<'a> {
     Owner::Version {
         bucket_id: &place.bucket.id,

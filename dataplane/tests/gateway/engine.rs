@@ -24,6 +24,8 @@ struct Inner {
     /// Requests whose heads have come.
     begun: watch::Sender<usize>,
     seen: Vec<Seen>,
+    /// Of looks at what is replaced or removed: they are beside the script.
+    looks: Vec<String>,
     objects: BTreeMap<String, Bytes>,
     /// Answers to give instead, the next first.
     scripted: Vec<(StatusCode, HeaderMap, String)>,
@@ -42,9 +44,16 @@ impl Engine {
         (engine, url)
     }
 
-    /// What came since the last time that somebody asked.
+    /// What came since the last time that somebody asked. Looks until then are forgotten.
     pub fn take_seen(&self) -> Vec<Seen> {
-        std::mem::take(&mut self.0.lock().unwrap().seen)
+        let mut inner = self.0.lock().unwrap();
+        inner.looks.clear();
+        std::mem::take(&mut inner.seen)
+    }
+
+    /// The paths at which the node looked on its own.
+    pub fn take_looks(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().looks)
     }
 
     /// Returns when so many requests have come, whole or not.
@@ -77,6 +86,10 @@ impl Engine {
 }
 
 async fn handle(State(engine): State<Engine>, request: Request) -> Response {
+    let agent = request.headers().get("user-agent");
+    if agent.is_some_and(|agent| agent == "vaultaire-usage") {
+        return look(&engine, &request);
+    }
     engine.0.lock().unwrap().begun.send_modify(|n| *n += 1);
     let (head, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.ok();
@@ -143,6 +156,17 @@ async fn handle(State(engine): State<Engine>, request: Request) -> Response {
         },
         (Method::GET, false) => listing(&inner.objects, &path, &query),
         _ => StatusCode::METHOD_NOT_ALLOWED.into_response(),
+    }
+}
+
+fn look(engine: &Engine, request: &Request) -> Response {
+    assert_eq!(request.method(), Method::HEAD);
+    let mut inner = engine.0.lock().unwrap();
+    let path = request.uri().path().to_owned();
+    inner.looks.push(path.clone());
+    match inner.objects.get(&path) {
+        Some(bytes) => ([("etag", "\"e\"")], Body::from(bytes.clone())).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
     }
 }
 

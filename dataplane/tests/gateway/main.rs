@@ -18,5 +18,6 @@ mod push;
 mod snapshots;
 mod tls;
 mod upload;
+mod usage;
 mod world;
 mod writes;

@@ -292,7 +292,12 @@ impl World {
 
     /// The request was refused, and the engine never heard of it.
     pub fn assert_engine_saw_nothing(&self, what: &str) {
+        let looks = self.engine.take_looks();
         let seen = self.engine.take_seen();
         assert!(seen.is_empty(), "{what}: the engine saw {seen:?}");
+        assert!(
+            looks.is_empty(),
+            "{what}: the engine was asked about {looks:?}"
+        );
     }
 }

@@ -9,6 +9,7 @@ mod engines;
 mod fleet;
 mod house;
 mod isolation;
+mod ledger;
 mod limits;
 mod logins;
 mod outage;

@@ -49,6 +49,14 @@ impl Client {
         self.send(self.request(Method::GET, path)?).await
     }
 
+    /// With these in the query.
+    pub async fn get_with(&self, path: &[&str], query: &[(&str, String)]) -> anyhow::Result<Value> {
+        let mut url = self.url(path)?;
+        url.query_pairs_mut().extend_pairs(query);
+        let request = self.http.request(Method::GET, url).bearer_auth(&self.token);
+        self.send(request).await
+    }
+
     pub async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<Value> {
         self.send(self.request(Method::POST, path)?.json(body))
             .await
@@ -63,8 +71,13 @@ impl Client {
         self.send(self.request(Method::DELETE, path)?).await
     }
 
-    /// `path` in segments, each of which is encoded: a `/` typed by someone leads nowhere else.
     fn request(&self, method: Method, path: &[&str]) -> anyhow::Result<RequestBuilder> {
+        let url = self.url(path)?;
+        Ok(self.http.request(method, url).bearer_auth(&self.token))
+    }
+
+    /// `path` in segments, each of which is encoded: a `/` typed by someone leads nowhere else.
+    fn url(&self, path: &[&str]) -> anyhow::Result<Url> {
         if let Some(odd) = path.iter().find(|part| matches!(**part, "" | "." | "..")) {
             bail!("{odd:?} is no id.");
         }
@@ -74,7 +87,7 @@ impl Client {
             .pop_if_empty()
             .extend(["api", "v1", "admin"])
             .extend(path);
-        Ok(self.http.request(method, url).bearer_auth(&self.token))
+        Ok(url)
     }
 
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {

@@ -7,6 +7,7 @@ pub mod key;
 pub mod lists;
 pub mod table;
 pub mod tenant;
+pub mod usage;
 
 use serde_json::Value;
 

@@ -7,7 +7,7 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use controlplane::accounts::Act;
 use controlplane::tenants::Tenant;
-use controlplane::{access_keys, buckets, tenants};
+use controlplane::{access_keys, buckets, tenants, usage};
 use wire::TenantStatus;
 
 use crate::App;
@@ -25,6 +25,9 @@ struct Dashboard<'a> {
     price: Option<String>,
     since: Moment,
     trial: Option<Trial>,
+    /// Booked by now: some seconds old at most.
+    used: Size,
+    objects: String,
     storage: Size,
     /// Whether `storage` is where writes are refused, rather than what the price includes.
     storage_is_limit: bool,
@@ -60,6 +63,7 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Fa
     let tenant = tenants::get(&mut tx).await?;
     let buckets = buckets::list(&mut tx).await?;
     let keys = access_keys::list(&mut tx).await?;
+    let used = usage::of_tenant(&mut tx, tenant.id).await?;
     tx.commit().await?;
 
     let now = app.cp.clock().now();
@@ -78,6 +82,8 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Fa
         price: price(&tenant),
         since: Moment(tenant.created_at),
         trial: tenant.trial_ends_at.map(|ends| trial(ends, now)),
+        used: Size::of(used.stored_bytes),
+        objects: count(used.objects),
         storage,
         storage_is_limit,
         rate: count(tenant.limits.requests_per_second.into()),

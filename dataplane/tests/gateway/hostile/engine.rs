@@ -112,7 +112,8 @@ async fn broken(then: Then) -> (World, Broken) {
                     break;
                 }
             }
-            heard.fetch_add(1, Ordering::SeqCst);
+            let look = String::from_utf8_lossy(&request).contains("vaultaire-usage");
+            heard.fetch_add(usize::from(!look), Ordering::SeqCst);
             one_more.notify_one();
             let (Then::HangsUp(answer) | Then::HoldsOn(answer)) = then;
             let _ = stream.write_all(answer.as_bytes()).await;
