@@ -98,7 +98,7 @@ pub(crate) async fn insert(
     let now = cp.clock().now();
     let new = check(new, now)?;
     let tenant = tenants::lock(tx, tenant_id).await?;
-    let limit = i64::from(tenant.plan.access_key_limit);
+    let limit = i64::from(tenant.access_key_limit);
     if db::access_keys::count_usable(tx, tenant_id, now).await? >= limit {
         return Err(Error::Conflict {
             code: "too_many_access_keys",

@@ -14,6 +14,7 @@ mod db;
 mod engine;
 mod error;
 pub mod ids;
+pub mod leases;
 mod mail;
 pub mod members;
 pub mod nodes;

@@ -12,7 +12,7 @@ use wire::{Join, Revision};
 use zeroize::Zeroizing;
 
 use crate::ids::NodeId;
-use crate::{ControlPlane, Error, Tx, audit, db, random};
+use crate::{ControlPlane, Error, Tx, audit, db, leases, random};
 
 const JOIN_TOKEN_LIFETIME: Duration = Duration::hours(1);
 
@@ -68,8 +68,8 @@ pub async fn create_join_token(tx: &mut Tx, cp: &ControlPlane) -> Result<JoinTok
     })
 }
 
-/// Lets a node in no more, and gives its part of tenants' limits to the others: the operator says that it is gone for
-/// good. One that is connected is refused. Needs a system transaction.
+/// Lets a node in no more, and gives its part of tenants' limits and quotas to the others: the operator says that it is
+/// gone for good. One that is connected is refused. Needs a system transaction.
 pub async fn remove(tx: &mut Tx, cp: &ControlPlane, id: NodeId) -> Result<(), Error> {
     db::allotments::lock(tx.connection()).await?;
     let now = cp.clock().now();
@@ -82,7 +82,8 @@ pub async fn remove(tx: &mut Tx, cp: &ControlPlane, id: NodeId) -> Result<(), Er
             message: "The node is connected: stop it first.".to_owned(),
         });
     }
-    db::nodes::remove(tx, id).await?;
+    leases::give_back(tx, id).await?;
+    db::nodes::remove(tx, id, now).await?;
     let details = json!({ "s3_address": row.s3_address });
     audit::record(tx, cp, None, "node.remove", &id.to_string(), details).await
 }

@@ -18,13 +18,14 @@ use crate::accounts::Throttle;
 use crate::allotments::{self, Allotments};
 use crate::engine::Engine;
 use crate::ids::{NodeId, TenantId};
+use crate::leases::{self, Leases};
 use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{Clock, Config, Error, Tx, api, buckets, db, engine, usage};
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
-const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
+pub(crate) const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
 
 #[derive(Clone)]
 pub struct ControlPlane(Arc<Inner>);
@@ -40,6 +41,7 @@ struct Inner {
     push: Push,
     allotments: Allotments,
     booking: Semaphore,
+    leases: Leases,
     stopping: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -86,6 +88,7 @@ impl ControlPlane {
             push: Push::new(),
             allotments,
             booking: Semaphore::new(usage::BOOKED_AT_ONCE),
+            leases: Leases::new(),
             stopping: watch::Sender::new(false),
             tasks: Mutex::new(JoinSet::new()),
             config,
@@ -100,6 +103,7 @@ impl ControlPlane {
         cp.spawn(buckets::heal(cp.clone()));
         cp.spawn(mail::deliver(cp.clone()));
         cp.spawn(usage::take_daily(cp.clone()));
+        cp.spawn(leases::sweep(cp.clone()));
         Ok(cp)
     }
 
@@ -271,6 +275,10 @@ impl ControlPlane {
 
     pub(crate) fn allotments(&self) -> &Allotments {
         &self.0.allotments
+    }
+
+    pub(crate) fn leases(&self) -> &Leases {
+        &self.0.leases
     }
 
     /// Becomes ready when [`shut_down`](Self::shut_down) is called.

@@ -17,6 +17,10 @@ pub struct Plan {
     pub storage_bytes: i64,
     /// Bytes stored beyond which writes are refused; none where more is metered.
     pub quota_bytes: Option<i64>,
+    /// Objects, all buckets together; none where there is no limit.
+    pub quota_objects: Option<i64>,
+    /// Bytes of answers in a calendar month (UTC); none where there is no limit.
+    pub quota_egress_bytes: Option<i64>,
     pub requests_per_second: i32,
     pub burst: i32,
     pub trial_days: Option<i32>,

@@ -1,14 +1,15 @@
 //! Tenants: the customer's view of its own, and the operator's hands on all of them.
 
+use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use wire::{Revision, TenantStatus};
 
 use crate::access_keys::{CreatedAccessKey, NewAccessKey};
 use crate::ids::{MemberId, TenantId};
 use crate::plans::Plan;
-use crate::{ControlPlane, Error, Tx, access_keys, accounts, audit, db};
+use crate::{ControlPlane, Error, Tx, access_keys, accounts, audit, db, leases};
 
 /// The plan that everyone starts on.
 pub(crate) const TRIAL: &str = "trial";
@@ -27,6 +28,9 @@ pub struct Tenant {
     pub limits: wire::Limits,
     /// As [`wire::TenantDocument`] has it.
     pub max_staleness_seconds: Option<u32>,
+    /// How many buckets, and usable access keys, it may have.
+    pub bucket_limit: i32,
+    pub access_key_limit: i32,
     pub created_at: DateTime<Utc>,
     pub trial_ends_at: Option<DateTime<Utc>>,
     pub revision: Revision,
@@ -48,7 +52,7 @@ pub struct CreatedTenant {
 }
 
 /// What an operator may set; an inner `None` goes back to the plan's figure.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct LimitChange {
     pub requests_per_second: Option<Option<u32>>,
     pub burst: Option<Option<u32>>,
@@ -56,6 +60,10 @@ pub struct LimitChange {
     pub bytes_per_second: Option<Option<u64>>,
     pub quota_bytes: Option<Option<u64>>,
     pub max_staleness_seconds: Option<Option<u32>>,
+    pub quota_objects: Option<Option<u64>>,
+    pub quota_egress_bytes: Option<Option<u64>>,
+    pub bucket_limit: Option<Option<u32>>,
+    pub access_key_limit: Option<Option<u32>>,
 }
 
 /// The tenant of a tenant's transaction.
@@ -161,37 +169,26 @@ pub async fn set_limits(
     id: TenantId,
     change: LimitChange,
 ) -> Result<Revision, Error> {
-    let rate = positive("requests_per_second", change.requests_per_second)?;
-    let burst = positive("burst", change.burst)?;
-    let concurrency = positive("concurrent_requests", change.concurrent_requests)?;
-    let bandwidth = change.bytes_per_second.map(bandwidth).transpose()?;
-    let quota = change
-        .quota_bytes
-        .map(|set| set.map(i64::try_from).transpose())
-        .transpose()
-        .map_err(|_| Error::validation("quota_bytes", "That is more than can be counted."))?;
+    let figures = db::tenants::Figures {
+        rate: positive("requests_per_second", change.requests_per_second)?,
+        burst: positive("burst", change.burst)?,
+        concurrency: positive("concurrent_requests", change.concurrent_requests)?,
+        bandwidth: change.bytes_per_second.map(bandwidth).transpose()?,
+        quota_bytes: countable("quota_bytes", change.quota_bytes)?,
+        quota_objects: countable("quota_objects", change.quota_objects)?,
+        quota_egress_bytes: countable("quota_egress_bytes", change.quota_egress_bytes)?,
+        bucket_limit: countable("bucket_limit", change.bucket_limit)?,
+        access_key_limit: countable("access_key_limit", change.access_key_limit)?,
+    };
     let max_staleness = positive("max_staleness_seconds", change.max_staleness_seconds)?;
     lock(tx, id).await?;
-    let limits = db::tenants::LimitColumns {
-        rate,
-        burst,
-        concurrency,
-        bandwidth,
-        quota,
-    };
-    db::tenants::set_limits(tx, id, limits).await?;
+    db::tenants::set_limits(tx, id, figures).await?;
     if let Some(seconds) = max_staleness {
         db::tenants::set_max_staleness(tx, id, seconds).await?;
     }
-    let details = json!({
-        "requests_per_second": change.requests_per_second,
-        "burst": change.burst,
-        "concurrent_requests": change.concurrent_requests,
-        "bytes_per_second": change.bytes_per_second,
-        "quota_bytes": change.quota_bytes,
-        "max_staleness_seconds": change.max_staleness_seconds,
-    });
+    let details = serde_json::to_value(&change).context("a change of limits")?;
     audit::record(tx, cp, Some(id), "tenant.set_limits", "", details).await?;
+    leases::recall_if_beyond(tx, cp, id).await?;
     db::revision::next_for_tenant(tx, id).await
 }
 
@@ -246,6 +243,15 @@ fn positive(field: &str, set: Option<Option<u32>>) -> Result<Option<Option<i32>>
             _ => Err(Error::validation(field, format!("It is 1 to {MAX_RATE}."))),
         },
     }
+}
+
+fn countable<T, U: TryFrom<T>>(
+    field: &str,
+    set: Option<Option<T>>,
+) -> Result<Option<Option<U>>, Error> {
+    set.map(|figure| figure.map(U::try_from).transpose())
+        .transpose()
+        .map_err(|_| Error::validation(field, "That is more than can be counted."))
 }
 
 /// A company's name as it is kept: trimmed, 1 to 200 characters, no control characters.

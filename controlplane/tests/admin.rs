@@ -58,12 +58,14 @@ async fn a_tenant_is_made_shown_limited_suspended_and_resumed() {
         "tenant_id": id, "name": "Acme", "email": "ann@example.com", "status": "active", "plan": "business",
         "requests_per_second": 100, "burst": 200, "concurrent_requests": null, "bytes_per_second": null,
         "quota_bytes": null, "max_staleness_seconds": null,
+        "quota_objects": null, "quota_egress_bytes": null, "bucket_limit": 100, "access_key_limit": 500,
         "created_at": "2026-03-01T12:00:00Z", "trial_ends_at": null,
     });
     let (_, list) = plane.admin(Method::GET, "/tenants", None).await;
     assert_eq!(list["tenants"], json!([expected]));
     expected["stored_bytes"] = json!(0);
     expected["objects"] = json!(0);
+    expected["egress_bytes"] = json!(0);
     assert_eq!(shown, expected);
 
     let change = json!({ "requests_per_second": 5, "quota_bytes": 1000 });

@@ -9,6 +9,7 @@ mod buckets;
 mod database;
 mod engine;
 mod isolation;
+mod leases;
 mod mail;
 mod mailbox;
 mod members;

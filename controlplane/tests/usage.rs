@@ -61,6 +61,7 @@ impl World {
             boot: boot.clone(),
             sequence,
             lines,
+            taken: vec![],
         };
         self.stream.say(&batch).await;
         loop {
@@ -358,6 +359,7 @@ async fn many_nodes_at_once_do_not_wait_for_each_other_forever() {
                         boot,
                         sequence,
                         lines,
+                        taken: vec![],
                     })
                     .await;
             }

@@ -29,7 +29,7 @@ impl Content {
     }
 
     /// Bytes, where they are known before.
-    fn length(&self) -> Option<u64> {
+    pub fn length(&self) -> Option<u64> {
         match self {
             Content::Empty => Some(0),
             Content::Full(bytes) => Some(bytes.len() as u64),

@@ -70,6 +70,11 @@ impl Control {
         let _ = self.identity.set(identity);
     }
 
+    /// This node's id; empty before it has joined.
+    pub fn node_id(&self) -> &str {
+        self.identity.get().map_or("", |identity| &identity.node_id)
+    }
+
     pub fn token(&self) -> anyhow::Result<String> {
         self.identity
             .get()

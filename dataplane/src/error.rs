@@ -99,6 +99,7 @@ codes! {
     ObjectLockConfigurationNotFoundError 404 "Object Lock configuration does not exist for this bucket";
     OperationAborted 409 "A conflicting conditional operation is currently in progress against this resource. Try again.";
     PreconditionFailed 412 "At least one of the preconditions that you specified did not hold.";
+    QuotaExceeded 403 "A quota of your account is used up.";
     ReplicationConfigurationNotFoundError 404 "The replication configuration was not found";
     RequestHeaderSectionTooLarge 400 "Your request header section exceeds the maximum allowed size.";
     RequestTimeout 400 "Your socket connection to the server was not read from or written to within the timeout period.";
@@ -121,6 +122,8 @@ pub struct S3Error {
     pub details: Vec<(&'static str, String)>,
     /// Seconds, as the `Retry-After` header.
     pub retry_after: Option<u64>,
+    /// It is certain that an engine has done nothing of what it was asked.
+    pub undone: bool,
     /// What the engine said of the version that was asked for, unsealed: it leaves only as a detail.
     pub version: Option<EngineVersion>,
     /// Which rule refused, and whom; `None` for failures, and for what says nothing about anybody's account.
@@ -162,6 +165,7 @@ impl S3Error {
             message: Cow::Borrowed(code.message()),
             details: Vec::new(),
             retry_after: None,
+            undone: false,
             version: None,
             cause: None,
         }

@@ -66,6 +66,11 @@ impl Intake {
                 usage::report::booked(&self.node, boot, *sequence);
                 return None;
             }
+            ToNode::Grants(_) | ToNode::Full(_) | ToNode::Recall(_) | ToNode::Renew { .. } => {
+                let id = self.node.control.node_id();
+                self.node.leases.hear(&message, id, &self.node.uplink);
+                return None;
+            }
             // What changes configuration bears a revision; the rest is advice, and a newer control plane may have more
             // of it.
             ToNode::Unknown if revision_of(text) != 0 => {
@@ -75,6 +80,12 @@ impl Intake {
             }
             _ => (Kind::Advice, 0),
         };
+        if let ToNode::Tenant(document) = &message {
+            let now = self.node.clock.now();
+            self.node
+                .leases
+                .lay_in_for(document, &self.node.uplink, now);
+        }
         match self.node.tenants.apply(message) {
             Err(Refused(reason)) => Some(self.refuse(revision, reason)),
             Ok(applied) => self.store(kind, applied, text.as_bytes()),

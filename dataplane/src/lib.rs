@@ -25,6 +25,7 @@ mod identity;
 mod intake;
 mod integrity;
 mod journal;
+mod leases;
 mod limits;
 mod listing;
 mod metrics;

@@ -17,7 +17,8 @@ use crate::clock::Clock;
 use crate::connections::{Connections, Room};
 use crate::control::Control;
 use crate::identity::Identity;
-use crate::journal::Journal;
+use crate::journal::{self, Journal};
+use crate::leases::{Checkpoint, Leases};
 use crate::limits::{self, Limiters};
 use crate::metrics::Metrics;
 use crate::patience::Patience;
@@ -73,7 +74,9 @@ pub struct Node {
     pub link: Link,
     pub uplink: Uplink,
     /// What was answered, on its way to the control plane.
-    pub journal: Journal,
+    pub journal: Arc<Journal>,
+    /// What this node may use of tenants' quotas.
+    pub leases: Arc<Leases>,
     /// Changes whenever a batch of it was booked.
     pub booked: watch::Sender<()>,
     pub clock: Clock,
@@ -139,7 +142,7 @@ impl Bound {
                 config.data_dir.display()
             )
         })?;
-        let journal = open_journal(&config.data_dir.join("journal")).await?;
+        let (journal, leases) = open_journal(&config.data_dir).await?;
         let (ending, stop) = (CancellationToken::new(), CancellationToken::new());
         tokio::spawn({
             let (ending, stop) = (ending.clone(), stop.clone());
@@ -157,6 +160,7 @@ impl Bound {
             link: Link::default(),
             uplink: Uplink::default(),
             journal,
+            leases,
             booked: watch::Sender::new(()),
             clock,
             patience: config.patience,
@@ -178,6 +182,10 @@ impl Bound {
             tokio::spawn(limits::report(node.clone())),
             tokio::spawn(refusals::report(node.clone())),
             tokio::spawn(usage::report::run(node.clone())),
+            tokio::spawn({
+                let node = node.clone();
+                async move { node.leases.follow(&node.uplink, &node.clock).await }
+            }),
         ];
         let watching = tokio::spawn(health::serve(health, node.clone()));
         // A node that has joined before serves from its disk; a new one answers 503 until it has joined.
@@ -213,11 +221,19 @@ impl Bound {
     }
 }
 
-/// Waits a little for the process before this one to let go of it.
-async fn open_journal(dir: &Path) -> anyhow::Result<Journal> {
+/// The journal, and the account of leases as it stands at its end. Waits a little for the process before this one to let
+/// go of it.
+async fn open_journal(data_dir: &Path) -> anyhow::Result<(Arc<Journal>, Arc<Leases>)> {
+    let (dir, saved) = (data_dir.join("journal"), data_dir.join("leases"));
     let until = tokio::time::Instant::now() + UNLOCKED_WITHIN;
-    loop {
-        match Journal::open(dir, rand::random(), u64::MAX, |_, _| ()) {
+    let (journal, entries) = loop {
+        let mut entries = Vec::new();
+        let keep = |sequence, entry| {
+            if let journal::Entry::Lease(entry) = entry {
+                entries.push((sequence, entry));
+            }
+        };
+        match Journal::open(&dir, rand::random(), 0, keep) {
             Err(error)
                 if error.kind() == std::io::ErrorKind::WouldBlock
                     && tokio::time::Instant::now() < until =>
@@ -225,11 +241,22 @@ async fn open_journal(dir: &Path) -> anyhow::Result<Journal> {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
             opened => {
-                return opened
-                    .with_context(|| format!("the journal in {} cannot be opened", dir.display()));
+                let journal = opened.with_context(|| {
+                    format!("the journal in {} cannot be opened", dir.display())
+                })?;
+                break (Arc::new(journal), entries);
             }
         }
+    };
+    // Loaded when nobody else can save it any more.
+    let mut checkpoint = Checkpoint::load(&saved);
+    for (sequence, entry) in &entries {
+        checkpoint.replay(*sequence, entry);
     }
+    journal.keep_from(checkpoint.from);
+    let leases = Leases::begin(saved, checkpoint.ledger, journal.clone())
+        .context("the account of leases cannot be taken up")?;
+    Ok((journal, Arc::new(leases)))
 }
 
 fn start_from_disk(node: &Node, config: &Config, identity: Identity) -> anyhow::Result<Cache> {

@@ -25,8 +25,8 @@ use crate::error::{Code, S3Error};
 use crate::form::{self, Arrived, Reply};
 use crate::metrics::Account;
 use crate::node::Node;
-use crate::operation::{Operation, classify};
-use crate::ops::{self, Call};
+use crate::operation::{Effect, Operation, classify};
+use crate::ops::{self, Call, quota};
 use crate::patience::{Active, Activity};
 use crate::request::S3Request;
 use crate::source::Source;
@@ -282,11 +282,13 @@ async fn handle(
         request.bucket.as_deref(),
         received.clone(),
     );
-    let changes = meter.changes();
+    let (changes, held) = (meter.changes(), meter.held());
     account.meter = Some(meter);
     *cors = cors::headers(&node.tenants, &request, Some(&admitted.identity.tenant));
     headers::take_from_query(&mut request)?;
     headers::check(&request, admitted.operation)?;
+    let (metered, tenant) = (node.clone(), admitted.identity.tenant.clone());
+    let operation = admitted.operation;
     let call = Call {
         node,
         upstream,
@@ -299,12 +301,20 @@ async fn handle(
         room: None,
         pace,
         changes,
+        held: held.clone(),
         received: received.clone(),
     };
     let whose = gate::whose(&call.identity, &call.request);
-    ops::perform(call)
+    let answered = async {
+        let response = ops::perform(call).await?;
+        if let Effect::List | Effect::Read = operation.effect() {
+            quota::reserve_answer(&metered, &tenant, &held, response.body()).await?;
+        }
+        Ok(response)
+    };
+    answered
         .await
-        .map_err(|refusal| refusal.attributed(|| whose))
+        .map_err(|refusal: S3Error| refusal.attributed(|| whose))
 }
 
 /// A form is read up to its file: its fields say what other requests say in their head.

@@ -42,6 +42,8 @@ pub fn document(n: u32, revision: Revision, keys: Vec<AccessKey>) -> TenantDocum
             concurrent_requests: None,
             bytes_per_second: None,
             quota_bytes: None,
+            quota_objects: None,
+            quota_egress_bytes: None,
         },
         max_staleness_seconds: None,
         access_keys: keys,

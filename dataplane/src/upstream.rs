@@ -244,7 +244,10 @@ impl Upstream {
                 Some(failure) => failure.clone(),
                 None => {
                     tracing::warn!(error = %Chain(&error), "the engine cannot be reached");
-                    S3Error::new(Code::ServiceUnavailable).retry_after(1)
+                    S3Error {
+                        undone: error.is_connect(),
+                        ..S3Error::new(Code::ServiceUnavailable).retry_after(1)
+                    }
                 }
             }),
             Err(reason) => {
@@ -276,7 +279,11 @@ async fn stalled(outcome: &Outcome, within: Duration, stall: Duration) {
 
 /// What an `<Error>` under a 200 comes to.
 pub fn failed(code: &str) -> S3Error {
-    translate(code, StatusCode::INTERNAL_SERVER_ERROR)
+    let error = translate(code, StatusCode::INTERNAL_SERVER_ERROR);
+    S3Error {
+        undone: error.status().is_client_error(),
+        ..error
+    }
 }
 
 pub fn unreadable(error: &(impl std::fmt::Display + ?Sized)) -> S3Error {

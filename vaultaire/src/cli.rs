@@ -150,27 +150,45 @@ pub enum TenantCommand {
     /// Give a tenant limits of its own
     Set {
         tenant: String,
-        /// Requests per second
-        #[arg(long)]
-        rate: Option<u32>,
-        /// Requests at once
-        #[arg(long)]
-        burst: Option<u32>,
-        /// Requests under way at once, on all nodes together
-        #[arg(long)]
-        concurrency: Option<u32>,
-        /// Bytes of bodies per second, received and sent together
-        #[arg(long)]
-        bandwidth: Option<u64>,
-        /// Bytes that it may store
-        #[arg(long)]
-        quota_bytes: Option<u64>,
-        /// Seconds after which a data plane that hears no control plane refuses the tenant; 0: as long as it has keys
-        #[arg(long, value_name = "SECONDS")]
-        max_staleness: Option<u32>,
+        #[command(flatten)]
+        limits: LimitArguments,
         #[command(flatten)]
         target: Target,
     },
+}
+
+#[derive(Debug, Default, Args)]
+pub struct LimitArguments {
+    /// Requests per second
+    #[arg(long)]
+    pub rate: Option<u32>,
+    /// Requests at once
+    #[arg(long)]
+    pub burst: Option<u32>,
+    /// Requests under way at once, on all nodes together
+    #[arg(long)]
+    pub concurrency: Option<u32>,
+    /// Bytes of bodies per second, received and sent together
+    #[arg(long)]
+    pub bandwidth: Option<u64>,
+    /// Seconds after which a data plane that hears no control plane refuses the tenant; 0: as long as it has keys
+    #[arg(long, value_name = "SECONDS")]
+    pub max_staleness: Option<u32>,
+    /// Bytes that it may store
+    #[arg(long)]
+    pub quota_bytes: Option<u64>,
+    /// Objects that it may store
+    #[arg(long)]
+    pub quota_objects: Option<u64>,
+    /// Bytes that it may download in a calendar month (UTC)
+    #[arg(long)]
+    pub quota_egress_bytes: Option<u64>,
+    /// Buckets that it may have
+    #[arg(long)]
+    pub bucket_limit: Option<u32>,
+    /// Usable access keys that it may have
+    #[arg(long)]
+    pub access_key_limit: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -365,7 +383,7 @@ pub enum NodeCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Let a data plane in no more that is gone for good, and give its part of limits to the others
+    /// Let a data plane in no more that is gone for good, and give what it held of limits and quotas to the others
     Remove {
         node: String,
         #[command(flatten)]

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Revision, SigningKeys};
+use crate::{Resource, Revision, SigningKeys};
 
 /// Everything a node needs to serve one tenant. It replaces whatever the node had for that tenant, atomically.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,24 @@ pub struct Limits {
     /// Stored bytes, all buckets together; `None` is no limit.
     #[serde(default)]
     pub quota_bytes: Option<u64>,
+    /// Objects, all buckets together; `None` is no limit.
+    #[serde(default)]
+    pub quota_objects: Option<u64>,
+    /// Bytes of answers in a calendar month (UTC); `None` is no limit.
+    #[serde(default)]
+    pub quota_egress_bytes: Option<u64>,
+}
+
+impl Limits {
+    /// The quota of one thing; `None` is no limit. What is not known is no quota of anybody's, and nothing of it is left.
+    pub fn quota(&self, resource: Resource) -> Option<u64> {
+        match resource {
+            Resource::StoredBytes => self.quota_bytes,
+            Resource::Objects => self.quota_objects,
+            Resource::EgressBytes => self.quota_egress_bytes,
+            Resource::Unknown => Some(0),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

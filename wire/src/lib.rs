@@ -5,6 +5,7 @@
 
 mod allotment;
 mod document;
+mod lease;
 mod message;
 mod node_api;
 mod refusal;
@@ -16,6 +17,7 @@ pub use document::{
     AccessKey, AccessKeyStatus, Action, Bucket, BucketStatus, CorsRule, Engine, EngineCapabilities,
     Limits, Permission, Placement, Scope, Settings, TenantDocument, TenantStatus,
 };
+pub use lease::{Ask, Full, Grant, Grants, Period, Quota, Recall, Resource, Taken};
 pub use message::{FromNode, PROTOCOL_VERSION, Snapshot, SnapshotBegin, ToNode};
 pub use node_api::{
     BUCKETS_PATH, BucketChanged, BucketSetting, CreateBucket, DeleteBucket, JOIN_PATH, Join,

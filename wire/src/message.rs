@@ -3,7 +3,10 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Allotment, Allotted, Demand, Refusal, Revision, Settings, TenantDocument, UsageLine};
+use crate::{
+    Allotment, Allotted, Ask, Demand, Full, Grants, Recall, Refusal, Revision, Settings, Taken,
+    TenantDocument, UsageLine,
+};
 
 /// A node says the version that it speaks; a control plane that does not know it closes the stream.
 pub const PROTOCOL_VERSION: u32 = 2;
@@ -32,23 +35,40 @@ pub enum FromNode {
     },
     /// Everything up to this revision is applied, and on disk. A snapshot is acknowledged once, at its end; each
     /// [`ToNode::Refresh`] by itself.
-    Ack { revision: Revision },
+    Ack {
+        revision: Revision,
+    },
     /// The message for this revision could not be read or was refused; the node keeps what it had. A snapshot is
     /// refused once: what is still to come of it is passed over.
-    Nack { revision: Revision, reason: String },
+    Nack {
+        revision: Revision,
+        reason: String,
+    },
     /// What the node holds of tenants' limits: the answer to an [`Allotment`].
     Allotted(Allotted),
     /// What tenants ask of this node, where that is much of its share, or the share is not the floor.
-    Demands { demands: Vec<Demand> },
+    Demands {
+        demands: Vec<Demand>,
+    },
     /// What the node refused in the last seconds.
-    Refusals { refusals: Vec<Refusal> },
+    Refusals {
+        refusals: Vec<Refusal>,
+    },
     /// One batch of answered requests. It is sent again until it is booked, and is the same each time.
     Usage {
         /// Of the process that wrote it: 16 hexadecimal digits.
         boot: String,
         sequence: u64,
         lines: Vec<UsageLine>,
+        /// What it took of this node's leases.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        taken: Vec<Taken>,
     },
+    /// Where this node keeps account of its leases. Said when a stream begins, and answered with [`ToNode::Grants`].
+    Ledger {
+        ledger: String,
+    },
+    Ask(Ask),
     #[serde(other)]
     Unknown,
 }
@@ -67,7 +87,9 @@ pub enum ToNode {
         tenants: Vec<TenantDocument>,
     },
     /// All of it was sent. Only now does it count.
-    SnapshotEnd { revision: Revision },
+    SnapshotEnd {
+        revision: Revision,
+    },
     /// Documents that the node has, as they are at `revision`, which it has: with signing keys for further days. Changes
     /// may come between.
     Refresh {
@@ -88,7 +110,17 @@ pub enum ToNode {
         at: DateTime<Utc>,
     },
     /// A batch of usage is in the database, and need not be sent again.
-    Booked { boot: String, sequence: u64 },
+    Booked {
+        boot: String,
+        sequence: u64,
+    },
+    Grants(Grants),
+    Full(Full),
+    Recall(Recall),
+    /// What this ledger held was given to others: it is good for nothing, and the node is to begin another.
+    Renew {
+        ledger: String,
+    },
     #[serde(other)]
     Unknown,
 }

@@ -71,6 +71,8 @@ impl World {
                 concurrent_requests: Some(7),
                 bytes_per_second: (n == 0).then_some(1_000_000),
                 quota_bytes: None,
+                quota_objects: None,
+                quota_egress_bytes: None,
             },
             rows: vec![],
             demands: HashMap::new(),

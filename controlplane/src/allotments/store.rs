@@ -58,6 +58,8 @@ impl Fleet {
                         concurrent_requests: row.concurrency.map(i32::unsigned_abs),
                         bytes_per_second: row.bandwidth.map(i64::unsigned_abs),
                         quota_bytes: None,
+                        quota_objects: None,
+                        quota_egress_bytes: None,
                     },
                     rows: Vec::new(),
                     demands: HashMap::new(),

@@ -118,6 +118,10 @@ pub(super) struct TenantBody {
     bytes_per_second: Option<u64>,
     quota_bytes: Option<u64>,
     max_staleness_seconds: Option<u32>,
+    quota_objects: Option<u64>,
+    quota_egress_bytes: Option<u64>,
+    bucket_limit: i32,
+    access_key_limit: i32,
     created_at: DateTime<Utc>,
     trial_ends_at: Option<DateTime<Utc>>,
 }
@@ -136,6 +140,10 @@ impl From<Tenant> for TenantBody {
             bytes_per_second: tenant.limits.bytes_per_second,
             quota_bytes: tenant.limits.quota_bytes,
             max_staleness_seconds: tenant.max_staleness_seconds,
+            quota_objects: tenant.limits.quota_objects,
+            quota_egress_bytes: tenant.limits.quota_egress_bytes,
+            bucket_limit: tenant.bucket_limit,
+            access_key_limit: tenant.access_key_limit,
             created_at: tenant.created_at,
             trial_ends_at: tenant.trial_ends_at,
         }
@@ -182,6 +190,14 @@ struct LimitsBody {
     /// `null`: for as long as a node has signing keys.
     #[serde(default, deserialize_with = "said")]
     max_staleness_seconds: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "said")]
+    quota_objects: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "said")]
+    quota_egress_bytes: Option<Option<u64>>,
+    #[serde(default, deserialize_with = "said")]
+    bucket_limit: Option<Option<u32>>,
+    #[serde(default, deserialize_with = "said")]
+    access_key_limit: Option<Option<u32>>,
 }
 
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -204,6 +220,10 @@ async fn set_limits(
         bytes_per_second: body.bytes_per_second,
         quota_bytes: body.quota_bytes,
         max_staleness_seconds: body.max_staleness_seconds,
+        quota_objects: body.quota_objects,
+        quota_egress_bytes: body.quota_egress_bytes,
+        bucket_limit: body.bucket_limit,
+        access_key_limit: body.access_key_limit,
     };
     let mut tx = begin(&cp, origin).await?;
     tenants::set_limits(&mut tx, &cp, id, change).await?;

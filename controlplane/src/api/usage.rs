@@ -10,7 +10,7 @@ use serde_json::json;
 use super::admin::{TenantBody, tenant_id};
 use super::json::Body;
 use crate::usage::{self, By, Group, Span, Stored};
-use crate::{ControlPlane, Error, tenants};
+use crate::{ControlPlane, Error, leases, tenants};
 
 /// With what is stored now, as far as is booked.
 #[derive(Serialize)]
@@ -19,6 +19,8 @@ struct ShownTenant {
     tenant: TenantBody,
     #[serde(flatten)]
     stored: Stored,
+    /// In this calendar month (UTC).
+    egress_bytes: u64,
 }
 
 pub(super) async fn show_tenant(
@@ -29,7 +31,12 @@ pub(super) async fn show_tenant(
     let mut tx = cp.begin_system().await?;
     let tenant = TenantBody::from(tenants::by_id(&mut tx, id).await?);
     let stored = usage::of_tenant(&mut tx, id).await?;
-    Ok(Json(ShownTenant { tenant, stored }))
+    let egress_bytes = leases::egress_bytes(&mut tx, cp.clock(), id).await?;
+    Ok(Json(ShownTenant {
+        tenant,
+        stored,
+        egress_bytes,
+    }))
 }
 
 #[derive(Deserialize)]

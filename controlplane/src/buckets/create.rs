@@ -91,7 +91,7 @@ async fn claim(change: &Change, new: &NewBucket) -> Result<db::buckets::Row, Err
         db::buckets::set(&mut tx, row.id, "creating", change.claimed()).await?;
         db::buckets::set_public_read(&mut tx, row.id, new.public_read).await?;
     } else {
-        let limit = tenant.plan.bucket_limit;
+        let limit = tenant.bucket_limit;
         if db::buckets::count(&mut tx, change.tenant).await? >= i64::from(limit) {
             let message = format!("The plan allows {limit} buckets.");
             return Err(Error::s3(

@@ -45,7 +45,7 @@ pub(crate) async fn nodes(conn: &mut PgConnection) -> Result<Vec<NodeRow>, sqlx:
     query_as!(
         NodeRow,
         "SELECT id, s3_address, connected_until, last_seen, floor, floor_held, floor_number, floor_acked
-         FROM nodes ORDER BY created_at, id"
+         FROM nodes WHERE removed_at IS NULL ORDER BY created_at, id"
     )
     .fetch_all(conn)
     .await

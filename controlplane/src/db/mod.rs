@@ -9,6 +9,7 @@ pub(crate) mod bulk;
 pub(crate) mod email_changes;
 pub(crate) mod engines;
 pub(crate) mod invitations;
+pub(crate) mod leases;
 pub(crate) mod log_in_challenges;
 pub(crate) mod login_failures;
 pub(crate) mod mails;

@@ -23,7 +23,7 @@ pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Erro
     query_as!(
         Row,
         "SELECT id, s3_address, version, revision, connected_until, last_seen, nacked_revision, nack_reason
-         FROM nodes ORDER BY created_at, id"
+         FROM nodes WHERE removed_at IS NULL ORDER BY created_at, id"
     )
     .fetch_all(conn)
     .await
@@ -33,9 +33,12 @@ pub(crate) async fn public_key(
     conn: &mut PgConnection,
     node: NodeId,
 ) -> Result<Option<Vec<u8>>, sqlx::Error> {
-    query_scalar!("SELECT public_key FROM nodes WHERE id = $1", node.0)
-        .fetch_optional(conn)
-        .await
+    query_scalar!(
+        "SELECT public_key FROM nodes WHERE id = $1 AND removed_at IS NULL",
+        node.0
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// A node with this public key, new or known already.
@@ -48,7 +51,7 @@ pub(crate) async fn upsert(
 ) -> Result<NodeId, Error> {
     let id = query_scalar!(
         "INSERT INTO nodes (id, public_key, s3_address, created_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (public_key) DO UPDATE SET s3_address = EXCLUDED.s3_address
+         ON CONFLICT (public_key) DO UPDATE SET s3_address = EXCLUDED.s3_address, removed_at = NULL
          RETURNING id",
         id.0,
         public_key,
@@ -220,19 +223,31 @@ pub(crate) async fn accept(tx: &mut Tx, node: Option<NodeId>) -> Result<u64, Err
     Ok(done.rows_affected())
 }
 
+/// Its token is refused from then on, and its stream ends. `false`: there is no such node.
+pub(crate) async fn remove(tx: &mut Tx, node: NodeId, now: DateTime<Utc>) -> Result<bool, Error> {
+    let done = query!(
+        "UPDATE nodes SET removed_at = $2, stream = NULL, connected_until = NULL
+         WHERE id = $1 AND removed_at IS NULL",
+        node.0,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    query!("DELETE FROM allotments WHERE node_id = $1", node.0)
+        .execute(tx.connection())
+        .await?;
+    query!(
+        "UPDATE nodes SET floor = 0, floor_held = 0 WHERE id = $1",
+        node.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(done.rows_affected() == 1)
+}
+
 /// Every node gets a snapshot when it connects next.
 pub(crate) async fn forget_keys(tx: &mut Tx) -> Result<(), Error> {
     query!("UPDATE nodes SET keys_day = NULL")
-        .execute(tx.connection())
-        .await?;
-    Ok(())
-}
-
-pub(crate) async fn remove(tx: &mut Tx, node: NodeId) -> Result<(), Error> {
-    query!("DELETE FROM join_tokens WHERE used_by = $1", node.0)
-        .execute(tx.connection())
-        .await?;
-    query!("DELETE FROM nodes WHERE id = $1", node.0)
         .execute(tx.connection())
         .await?;
     Ok(())

@@ -8,8 +8,8 @@ use crate::{Error, Tx};
 pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<Plan>, Error> {
     let plans = query_as!(
         Plan,
-        "SELECT id, name, price_cents, currency, storage_bytes, quota_bytes, requests_per_second, burst, trial_days,
-                bucket_limit, access_key_limit
+        "SELECT id, name, price_cents, currency, storage_bytes, quota_bytes, quota_objects, quota_egress_bytes,
+                requests_per_second, burst, trial_days, bucket_limit, access_key_limit
          FROM plans ORDER BY position, id"
     )
     .fetch_all(tx.connection())

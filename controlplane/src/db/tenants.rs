@@ -24,12 +24,18 @@ struct Row {
     concurrency: Option<i32>,
     bandwidth: Option<i64>,
     max_staleness_seconds: Option<i32>,
+    quota_objects: Option<i64>,
+    quota_egress: Option<i64>,
+    buckets: i32,
+    access_keys: i32,
     plan_id: String,
     plan_name: String,
     price_cents: i64,
     currency: String,
     storage_bytes: i64,
     plan_quota: Option<i64>,
+    plan_quota_objects: Option<i64>,
+    plan_quota_egress: Option<i64>,
     plan_rate: i32,
     plan_burst: i32,
     trial_days: Option<i32>,
@@ -47,8 +53,13 @@ macro_rules! select {
                       COALESCE(t.quota_bytes, p.quota_bytes) AS quota, t.max_staleness_seconds,
                       COALESCE(t.concurrent_requests, p.concurrent_requests) AS concurrency,
                       COALESCE(t.bytes_per_second, p.bytes_per_second) AS bandwidth,
+                      COALESCE(t.quota_objects, p.quota_objects) AS quota_objects,
+                      COALESCE(t.quota_egress_bytes, p.quota_egress_bytes) AS quota_egress,
+                      COALESCE(t.bucket_limit, p.bucket_limit) AS "buckets!",
+                      COALESCE(t.access_key_limit, p.access_key_limit) AS "access_keys!",
                       p.id AS plan_id, p.name AS plan_name, p.price_cents, p.currency, p.storage_bytes,
-                      p.quota_bytes AS plan_quota, p.requests_per_second AS plan_rate, p.burst AS plan_burst,
+                      p.quota_bytes AS plan_quota, p.quota_objects AS plan_quota_objects,
+                      p.quota_egress_bytes AS plan_quota_egress, p.requests_per_second AS plan_rate, p.burst AS plan_burst,
                       p.trial_days, p.bucket_limit, p.access_key_limit
                FROM tenants t JOIN plans p ON p.id = t.plan_id "# + $tail
             $(, $arg)*
@@ -69,7 +80,11 @@ impl From<Row> for Tenant {
                 concurrent_requests: row.concurrency.map(i32::unsigned_abs),
                 bytes_per_second: row.bandwidth.map(i64::unsigned_abs),
                 quota_bytes: row.quota.map(i64::unsigned_abs),
+                quota_objects: row.quota_objects.map(i64::unsigned_abs),
+                quota_egress_bytes: row.quota_egress.map(i64::unsigned_abs),
             },
+            bucket_limit: row.buckets,
+            access_key_limit: row.access_keys,
             plan: Plan {
                 id: row.plan_id,
                 name: row.plan_name,
@@ -77,6 +92,8 @@ impl From<Row> for Tenant {
                 currency: row.currency,
                 storage_bytes: row.storage_bytes,
                 quota_bytes: row.plan_quota,
+                quota_objects: row.plan_quota_objects,
+                quota_egress_bytes: row.plan_quota_egress,
                 requests_per_second: row.plan_rate,
                 burst: row.plan_burst,
                 trial_days: row.trial_days,
@@ -213,38 +230,51 @@ pub(crate) async fn set_email(tx: &mut Tx, id: TenantId, email: &str) -> Result<
 }
 
 /// Each figure: whether it is set at all, and to what (`None`: the plan's).
-pub(crate) struct LimitColumns {
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Figures {
     pub rate: Option<Option<i32>>,
     pub burst: Option<Option<i32>>,
     pub concurrency: Option<Option<i32>>,
     pub bandwidth: Option<Option<i64>>,
-    pub quota: Option<Option<i64>>,
+    pub quota_bytes: Option<Option<i64>>,
+    pub quota_objects: Option<Option<i64>>,
+    pub quota_egress_bytes: Option<Option<i64>>,
+    pub bucket_limit: Option<Option<i32>>,
+    pub access_key_limit: Option<Option<i32>>,
 }
 
-pub(crate) async fn set_limits(
-    tx: &mut Tx,
-    id: TenantId,
-    limits: LimitColumns,
-) -> Result<(), Error> {
+pub(crate) async fn set_limits(tx: &mut Tx, id: TenantId, set: Figures) -> Result<(), Error> {
     query!(
         "UPDATE tenants SET
             requests_per_second = CASE WHEN $2 THEN $3 ELSE requests_per_second END,
             burst = CASE WHEN $4 THEN $5 ELSE burst END,
             quota_bytes = CASE WHEN $6 THEN $7 ELSE quota_bytes END,
             concurrent_requests = CASE WHEN $8 THEN $9 ELSE concurrent_requests END,
-            bytes_per_second = CASE WHEN $10 THEN $11 ELSE bytes_per_second END
+            bytes_per_second = CASE WHEN $10 THEN $11 ELSE bytes_per_second END,
+            quota_objects = CASE WHEN $12 THEN $13 ELSE quota_objects END,
+            quota_egress_bytes = CASE WHEN $14 THEN $15 ELSE quota_egress_bytes END,
+            bucket_limit = CASE WHEN $16 THEN $17 ELSE bucket_limit END,
+            access_key_limit = CASE WHEN $18 THEN $19 ELSE access_key_limit END
          WHERE id = $1",
         id.0,
-        limits.rate.is_some(),
-        limits.rate.flatten(),
-        limits.burst.is_some(),
-        limits.burst.flatten(),
-        limits.quota.is_some(),
-        limits.quota.flatten(),
-        limits.concurrency.is_some(),
-        limits.concurrency.flatten(),
-        limits.bandwidth.is_some(),
-        limits.bandwidth.flatten()
+        set.rate.is_some(),
+        set.rate.flatten(),
+        set.burst.is_some(),
+        set.burst.flatten(),
+        set.quota_bytes.is_some(),
+        set.quota_bytes.flatten(),
+        set.concurrency.is_some(),
+        set.concurrency.flatten(),
+        set.bandwidth.is_some(),
+        set.bandwidth.flatten(),
+        set.quota_objects.is_some(),
+        set.quota_objects.flatten(),
+        set.quota_egress_bytes.is_some(),
+        set.quota_egress_bytes.flatten(),
+        set.bucket_limit.is_some(),
+        set.bucket_limit.flatten(),
+        set.access_key_limit.is_some(),
+        set.access_key_limit.flatten()
     )
     .execute(tx.connection())
     .await?;

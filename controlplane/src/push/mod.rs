@@ -19,7 +19,7 @@ pub(crate) use acks::Acks;
 pub(crate) use outboxes::Outboxes;
 pub(crate) use stream::serve;
 
-use crate::{ControlPlane, Error, db};
+use crate::{ControlPlane, Error, db, leases};
 
 /// Each holds a transaction, and a connection, for as long as its node takes to read it.
 const SNAPSHOTS_AT_ONCE: usize = 4;
@@ -103,7 +103,17 @@ async fn listen_once(cp: &ControlPlane) -> Result<(), sqlx::Error> {
     let mut listener = db::listener(cp.pool()).await?;
     loop {
         // `None`: the connection was lost and is there again; something may have been missed.
-        listener.try_recv().await?;
-        cp.push().woken.notify_one();
+        let notification = listener.try_recv().await?;
+        match notification.filter(|n| n.channel() == db::leases::CHANNEL) {
+            None => cp.push().woken.notify_one(),
+            Some(note) => {
+                let plane = cp.clone();
+                cp.spawn(async move {
+                    if let Err(error) = leases::hear_note(&plane, note.payload()).await {
+                        tracing::warn!(%error, "a note about leases could not be passed on");
+                    }
+                });
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
 use super::feed::{self, Feed, Next, Sink};
 use crate::db::nodes::{Connect, Progress};
 use crate::ids::NodeId;
-use crate::{ControlPlane, allotments, db, usage};
+use crate::{ControlPlane, allotments, db, leases, usage};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A node that says nothing for this long, not even to a ping, is not connected.
@@ -365,7 +365,16 @@ fn hear(
             boot,
             sequence,
             lines,
-        } => cp.spawn(usage::receive(cp.clone(), node, boot, sequence, lines)),
+            taken,
+        } => cp.spawn(usage::receive(
+            cp.clone(),
+            node,
+            boot,
+            sequence,
+            lines,
+            taken,
+        )),
+        message @ (FromNode::Ledger { .. } | FromNode::Ask(_)) => leases::hear(cp, node, message),
         FromNode::Hello { .. } | FromNode::Unknown => {}
     }
 }

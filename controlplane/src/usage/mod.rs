@@ -6,7 +6,7 @@ mod inventory;
 mod report;
 
 use serde::Serialize;
-use wire::{ToNode, UsageLine};
+use wire::{Taken, ToNode, UsageLine};
 
 pub(crate) use booking::{Booked, End, HourKey, HourSum, Known, Line, Moved, Upload, UploadKey};
 pub(crate) use inventory::take_daily;
@@ -14,7 +14,7 @@ pub use inventory::{Inventory, take};
 pub use report::{By, Group, Report, Row, Span, report};
 
 use crate::ids::{BucketId, NodeId, TenantId};
-use crate::{ControlPlane, Error, Tx, db};
+use crate::{ControlPlane, Error, Tx, db, leases};
 
 /// Batches that are booked at once by this process, so that other work finds a database connection too.
 pub(crate) const BOOKED_AT_ONCE: usize = 6;
@@ -41,6 +41,7 @@ pub(crate) async fn receive(
     boot: String,
     sequence: u64,
     lines: Vec<UsageLine>,
+    taken: Vec<Taken>,
 ) {
     let batch = Batch {
         node,
@@ -50,8 +51,9 @@ pub(crate) async fn receive(
     let Ok(_permit) = cp.booking().acquire().await else {
         return;
     };
-    match book(&cp, &batch, &lines).await {
+    match book(&cp, &batch, &lines, &taken).await {
         Ok(_) => {
+            cp.leases().has_booked();
             let told = ToNode::Booked { boot, sequence };
             cp.push().outboxes.send(node, told);
         }
@@ -64,6 +66,7 @@ pub(crate) async fn book(
     cp: &ControlPlane,
     batch: &Batch,
     lines: &[UsageLine],
+    taken: &[Taken],
 ) -> Result<bool, Error> {
     let now = cp.clock().now();
     let mut tx = cp.begin_system().await?;
@@ -71,7 +74,9 @@ pub(crate) async fn book(
         return Ok(false);
     }
     let mut read: Vec<Line<'_>> = lines.iter().filter_map(Line::read).collect();
-    let tenants: Vec<TenantId> = read.iter().map(|line| line.tenant).collect();
+    let leases = leases::Booking::new(lines, taken);
+    let of_lines = read.iter().map(|line| line.tenant);
+    let tenants: Vec<TenantId> = of_lines.chain(leases.tenants()).collect();
     let tenants = db::usage::lock_tenants(&mut tx, &tenants).await?;
     read.retain(|line| tenants.contains(&line.tenant));
     if read.len() < lines.len() {
@@ -81,6 +86,7 @@ pub(crate) async fn book(
     let mut known = db::usage::known(&mut tx, &read, now).await?;
     let booked = booking::book(&read, &mut known);
     db::usage::apply(&mut tx, &booked, now).await?;
+    leases.book(&mut tx, batch.node, &tenants).await?;
     tx.commit().await?;
     Ok(true)
 }

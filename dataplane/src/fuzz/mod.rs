@@ -112,6 +112,8 @@ fn tenant(id: &str, access_key_ids: &[&str], buckets: Vec<Bucket>) -> TenantDocu
             concurrent_requests: None,
             bytes_per_second: None,
             quota_bytes: None,
+            quota_objects: None,
+            quota_egress_bytes: None,
         },
         max_staleness_seconds: None,
         access_keys: access_key_ids.iter().map(access_key).collect(),

@@ -4,6 +4,8 @@
 use sha2::{Digest, Sha256};
 use wire::RequestClass;
 
+use super::lease;
+
 /// A tenant or a bucket, as 16 bytes; zero where there is none.
 pub type Id = u128;
 
@@ -13,6 +15,8 @@ pub enum Entry {
     Nothing,
     /// A request was answered.
     Answered(Answered),
+    /// What this node may use of tenants' quotas has changed.
+    Lease(crate::leases::Entry),
 }
 
 /// One request that counts, and what it changed. With `requests` 0 nobody was answered, but something was stored.
@@ -75,6 +79,7 @@ pub fn identity(fields: &[&[u8]]) -> u64 {
 
 const NOTHING: u8 = 0;
 const ANSWERED: u8 = 1;
+const LEASE: u8 = 2;
 
 impl Entry {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
@@ -83,6 +88,10 @@ impl Entry {
             Entry::Answered(answered) => {
                 out.push(ANSWERED);
                 answered.encode(out);
+            }
+            Entry::Lease(entry) => {
+                out.push(LEASE);
+                lease::encode(entry, out);
             }
         }
     }
@@ -93,6 +102,7 @@ impl Entry {
         let mut fields = Fields(rest);
         match *kind {
             ANSWERED => Answered::decode(&mut fields).map(Entry::Answered),
+            LEASE => lease::decode(&mut fields).map(Entry::Lease),
             NOTHING => Some(Entry::Nothing),
             kind => {
                 tracing::error!(
@@ -226,7 +236,7 @@ pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
 pub(super) struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
-    fn byte(&mut self) -> Option<u8> {
+    pub(super) fn byte(&mut self) -> Option<u8> {
         let (byte, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*byte)
@@ -242,15 +252,15 @@ impl<'a> Fields<'a> {
         self.take(N)?.try_into().ok()
     }
 
-    fn id(&mut self) -> Option<Id> {
+    pub(super) fn id(&mut self) -> Option<Id> {
         self.chunk().map(u128::from_le_bytes)
     }
 
-    fn hash(&mut self) -> Option<u64> {
+    pub(super) fn hash(&mut self) -> Option<u64> {
         self.chunk().map(u64::from_le_bytes)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
             let byte = self.byte()?;

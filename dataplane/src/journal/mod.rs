@@ -11,6 +11,7 @@
 //! [`Journal::keep_from`] says a higher number.
 
 mod entry;
+mod lease;
 mod segment;
 
 use std::collections::BTreeMap;

@@ -7,6 +7,8 @@ fn limits(rate: u32, burst: u32, concurrent: Option<u32>, bytes: Option<u64>) ->
         concurrent_requests: concurrent,
         bytes_per_second: bytes,
         quota_bytes: None,
+        quota_objects: None,
+        quota_egress_bytes: None,
     }
 }
 

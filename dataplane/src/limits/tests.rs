@@ -7,6 +7,8 @@ fn limits(rate: u32, burst: u32) -> Limits {
         concurrent_requests: Some(10),
         bytes_per_second: None,
         quota_bytes: None,
+        quota_objects: None,
+        quota_egress_bytes: None,
     }
 }
 

@@ -4,6 +4,7 @@
 use http::Method;
 
 use super::get_object::part_number;
+use super::quota::Wanted;
 use super::versions::version;
 use super::{Answer, Call, xml};
 use crate::error::{Code, S3Error};
@@ -61,12 +62,19 @@ pub async fn perform(mut call: Call) -> Answer {
                 .filter(|(n, _)| Algorithm::from_header(n.as_str()).is_some()),
         );
     }
+    // Its bytes are its parts'.
+    call.reserve(Wanted {
+        bytes: 0,
+        objects: 1,
+        upload,
+    })
+    .await?;
     let before = call.look(place, &engine_key, None).await;
     let bytes = None;
     call.changes
         .asked(Change::Completed { upload, bytes }, None);
     let asked = call.ask(request).await;
-    let (headers, answer) = asked.inspect_err(|_| call.changes.refused())?;
+    let (headers, answer) = asked.inspect_err(|error| call.changes.failed(error))?;
     let etag = answer.value("ETag").unwrap_or_default();
     let bytes = size(call.look(place, &engine_key, version(&headers)).await, etag);
     // Asked again, some engines answer again: what is there then is what was made at first.

@@ -4,6 +4,7 @@
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::get_object::part_number;
+use super::quota::{self, Wanted};
 use super::versions::{SOURCE_VERSION_ID, version};
 use super::{Answer, Call, xml};
 use crate::copy_source;
@@ -79,14 +80,20 @@ async fn copy(
     call: &Call,
     place: Place<'_>,
     source: &Source<'_>,
-    request: EngineRequest<'_>,
+    mut request: EngineRequest<'_>,
 ) -> Result<(HeaderMap, Element), S3Error> {
     let engine_key = place.key(call.key()?)?;
     let (from, before) = tokio::join!(source.look(call), call.look(place, &engine_key, None));
-    let bytes = from.bytes().unwrap_or(0);
+    let bytes = source.promised(call, &from, &mut request).await?;
+    call.reserve(Wanted {
+        bytes,
+        objects: 1,
+        upload: 0,
+    })
+    .await?;
     call.changes.asked(Change::Stored { bytes }, None);
     let asked = call.ask(request).await;
-    let (headers, answer) = asked.inspect_err(|_| call.changes.refused())?;
+    let (headers, answer) = asked.inspect_err(|error| call.changes.failed(error))?;
     let mut stored = bytes;
     // The source may have become another one in between.
     if !matches!(&from, Look::Found(found) if same(&found.etag, answer.value("ETag").unwrap_or_default()))
@@ -134,12 +141,21 @@ pub async fn part(call: Call) -> Answer {
             request.headers.set("x-amz-copy-source-range", range)?;
             length
         }
-        None => source.look(&call).await.bytes().unwrap_or(0),
+        None => {
+            let from = source.look(&call).await;
+            source.promised(&call, &from, &mut request).await?
+        }
     };
+    call.reserve(Wanted {
+        bytes,
+        objects: 0,
+        upload,
+    })
+    .await?;
     let change = Change::Part { upload, bytes };
     call.changes.asked(change, None);
     let asked = call.ask(request).await;
-    let (headers, answer) = asked.inspect_err(|_| call.changes.refused())?;
+    let (headers, answer) = asked.inspect_err(|error| call.changes.failed(error))?;
     call.changes.done([change]);
     call.standing()?.check()?;
     let mut response = xml(result("CopyPartResult", &answer));
@@ -191,6 +207,31 @@ fn source<'a>(call: &'a Call, target: Place<'_>) -> Result<Source<'a>, S3Error> 
 }
 
 impl Source<'_> {
+    /// How much will be copied. Where the tenant has a quota it must be known, and the copy is pinned to it.
+    async fn promised(
+        &self,
+        call: &Call,
+        from: &Look,
+        request: &mut EngineRequest<'_>,
+    ) -> Result<u64, S3Error> {
+        if !call.is_limited() {
+            return Ok(from.bytes().unwrap_or(0));
+        }
+        let source = match from {
+            Look::Found(found) => quota::Source {
+                bytes: found.bytes,
+                etag: found.etag.clone(),
+            },
+            // The engine's own word on it is the copy's answer.
+            _ => {
+                let version = self.engine_version.as_deref();
+                call.source_of_copy(self.place, &self.key, version).await?
+            }
+        };
+        call.pin(request, &source)?;
+        Ok(source.bytes)
+    }
+
     async fn look(&self, call: &Call) -> Look {
         let Ok(engine_key) = self.place.key(&self.key) else {
             return Look::Unknown;

@@ -21,6 +21,7 @@ mod list_objects;
 mod list_parts;
 mod post_object;
 mod put_object;
+pub mod quota;
 pub mod settings;
 mod versions;
 
@@ -37,6 +38,7 @@ use crate::body::Content;
 use crate::error::{Code, S3Error};
 use crate::form::Reply;
 use crate::gate::{self, Standing};
+use crate::leases::Held;
 use crate::limits::{Pace, TenantLimiter};
 use crate::node::Node;
 use crate::operation::Operation;
@@ -71,6 +73,8 @@ pub struct Call {
     pub changes: Arc<Changes>,
     /// Where the account learns what was received.
     pub received: std::sync::Arc<std::sync::OnceLock<Arc<Outcome>>>,
+    /// What the request was promised of the tenant's quotas.
+    pub held: Arc<Held>,
 }
 
 pub async fn perform(call: Call) -> Answer {

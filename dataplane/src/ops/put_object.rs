@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use hyper::body::Incoming;
 
 use super::get_object::part_number;
+use super::quota::Wanted;
 use super::versions::version;
 use super::{Answer, Call, empty};
 use crate::body::Content;
@@ -32,6 +33,12 @@ pub async fn perform(mut call: Call) -> Answer {
     call.pass_conditions(&mut request)?;
     request.headers.pass_object(&call.request)?;
     call.pass_demands(&mut request)?;
+    call.reserve(Wanted {
+        bytes: payload.length(),
+        objects: 1,
+        upload: 0,
+    })
+    .await?;
     send(&call, request, payload, Meant::Object).await
 }
 
@@ -40,13 +47,19 @@ pub async fn part(mut call: Call) -> Answer {
     let place = call.place()?;
     let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
     let (engine_key, upload_id) = (place.key(call.key()?)?, call.upload_id(place)?);
-    let meant = Meant::Part(look::upload(place, &engine_key, &upload_id));
+    let upload = look::upload(place, &engine_key, &upload_id);
     let mut request = EngineRequest::new(place.engine, Method::PUT, place.engine_bucket())
         .key(engine_key)
         .query("partNumber", number.to_string())
         .query("uploadId", upload_id);
     call.pass_customer_key(&mut request)?;
-    send(&call, request, payload, meant).await
+    call.reserve(Wanted {
+        bytes: payload.length(),
+        objects: 0,
+        upload,
+    })
+    .await?;
+    send(&call, request, payload, Meant::Part(upload)).await
 }
 
 /// What a body becomes.
@@ -90,9 +103,8 @@ async fn send(
     let length = http_body::Body::size_hint(&payload).lower();
     request.headers.set("content-length", &length.to_string())?;
     let (answer, before) = exchange(call, request, payload, change).await?;
-    // Nobody knows what became of it, or nothing did.
-    if answer.is_err() {
-        call.changes.refused();
+    if let Err(error) = &answer {
+        call.changes.failed(error);
     }
     // What the body itself did wrong explains more than what the engine made of it.
     if let Some(failure) = outcome.failure() {

@@ -19,8 +19,13 @@ pub async fn refusal(
     stall: Duration,
 ) -> S3Error {
     let version = version(response.headers());
+    // A server that fails may have failed late; one that has no time, or does not know the thing, has not begun.
+    let undone = response.status() != StatusCode::INTERNAL_SERVER_ERROR
+        && response.status() != StatusCode::BAD_GATEWAY
+        && response.status() != StatusCode::GATEWAY_TIMEOUT;
     let mut error = read(response, head_only, denial, stall).await;
     error.version = version;
+    error.undone = undone;
     error
 }
 

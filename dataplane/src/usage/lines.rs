@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use wire::{Freed, RequestClass, UploadChange, UploadEnd, UsageLine};
+use wire::{Freed, RequestClass, Resource, Taken, UploadChange, UploadEnd, UsageLine};
 
 use crate::journal::{Answered, Change, Entry, Id};
+use crate::leases;
 
 type Key = (u32, Id, Id, String, RequestClass);
 
@@ -37,6 +38,46 @@ pub fn lines(entries: &[Entry]) -> Vec<UsageLine> {
         sums.entry(key).or_default().add(answered);
     }
     sums.into_iter().map(line).collect()
+}
+
+/// What the entries took of this node's leases.
+pub fn taken(entries: &[Entry]) -> Vec<Taken> {
+    let mut sums: BTreeMap<(u128, leases::Key), (u64, u64)> = BTreeMap::new();
+    let mut take = |ledger, key, amount: u64, used: u64| {
+        let sum = sums.entry((ledger, key)).or_default();
+        *sum = (sum.0.saturating_add(amount), sum.1.saturating_add(used));
+    };
+    for entry in entries {
+        match *entry {
+            Entry::Lease(leases::Entry::Settled {
+                ledger,
+                claim,
+                kept,
+                ..
+            }) => {
+                for (key, amount) in claim.parts() {
+                    // What is stored stands in a line of its own.
+                    let sent = kept && key.resource == Resource::EgressBytes;
+                    take(ledger, key, amount, if sent { amount } else { 0 });
+                }
+            }
+            Entry::Lease(leases::Entry::Returned {
+                ledger,
+                key,
+                amount,
+                ..
+            }) => take(ledger, key, amount, 0),
+            _ => {}
+        }
+    }
+    sums.into_iter()
+        .map(|((ledger, key), (amount, used))| Taken {
+            ledger: leases::name(ledger),
+            quota: key.written(),
+            amount,
+            used,
+        })
+        .collect()
 }
 
 impl Sum {

@@ -11,7 +11,9 @@ use http::StatusCode;
 use wire::RequestClass;
 
 use crate::authenticate::Identity;
-use crate::journal::{Answered, Change, Entry, Id, Unwritable};
+use crate::error::S3Error;
+use crate::journal::{Answered, Change, Id, Unwritable};
+use crate::leases::{self, Held};
 use crate::node::Node;
 use crate::operation::Operation;
 use crate::payload::Outcome;
@@ -26,6 +28,7 @@ pub struct Meter {
     access_key_id: String,
     class: RequestClass,
     changes: Arc<Changes>,
+    held: Arc<Held>,
     received: Received,
     /// Whether the answer is one that counts; unknown while there is none.
     pub counts: bool,
@@ -48,6 +51,7 @@ impl Meter {
             access_key_id: identity.access_key_id.clone(),
             class: operation.class(),
             changes: Arc::default(),
+            held: Arc::default(),
             received,
             counts: false,
             node,
@@ -59,18 +63,24 @@ impl Meter {
         self.changes.clone()
     }
 
+    /// Where it is kept what the request was promised of the tenant's quotas.
+    pub fn held(&self) -> Arc<Held> {
+        self.held.clone()
+    }
+
     /// Writes it down, with so many bytes of the answer's body. Nothing is written of an answer that does not count,
     /// unless something changed all the same.
     pub fn book(self, sent: u64) -> Result<(), Unwritable> {
         let changes = self.changes.take();
+        let (node, held) = (self.node.clone(), self.held.clone());
         if !self.counts && changes.is_empty() {
-            return Ok(());
+            return held.settle(&node.leases, &node.journal, None);
         }
         let received = self.received.get().map_or(0, |outcome| outcome.received());
-        let hours = self.node.clock.now().timestamp() / 3600;
+        let hour = held.hour();
         let of_answer = |figure: u64| if self.counts { figure } else { 0 };
-        self.node.journal.append(&Entry::Answered(Answered {
-            hour: u32::try_from(hours).unwrap_or(0),
+        let answered = Answered {
+            hour: hour.unwrap_or_else(|| leases::hour(node.clock.now())),
             tenant: self.tenant,
             bucket: self.bucket,
             access_key_id: self.access_key_id,
@@ -79,7 +89,8 @@ impl Meter {
             bytes_in: of_answer(received),
             bytes_out: of_answer(sent),
             changes,
-        }))
+        };
+        held.settle(&node.leases, &node.journal, Some(answered))
     }
 }
 
@@ -121,9 +132,11 @@ impl Changes {
         self.lock().asked = Some(Asked { change, body });
     }
 
-    /// The engine has answered, and nothing came of what was asked.
-    pub fn refused(&self) {
-        self.lock().asked = None;
+    /// The engine has failed. What it has certainly not done is forgotten; the rest counts as done.
+    pub fn failed(&self, error: &S3Error) {
+        if error.undone {
+            self.lock().asked = None;
+        }
     }
 
     /// The engine did it.
@@ -160,6 +173,7 @@ fn id(text: &str) -> Id {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Code;
 
     #[test]
     fn answers_about_the_object_count_and_refusals_do_not() {
@@ -180,7 +194,13 @@ mod tests {
         changes.asked(stored, Some(Arc::default()));
         assert_eq!(changes.take(), [], "the body was not whole");
         changes.asked(stored, None);
-        changes.refused();
+        changes.failed(&S3Error::new(Code::InternalError));
+        assert_eq!(changes.take(), [stored], "nobody knows");
+        changes.asked(stored, None);
+        changes.failed(&S3Error {
+            undone: true,
+            ..S3Error::new(Code::InternalError)
+        });
         assert_eq!(changes.take(), []);
         let freed = Change::Freed { what: 1, bytes: 4 };
         changes.asked(stored, None);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use wire::FromNode;
 
-use super::lines::lines;
+use super::lines::{lines, taken};
 use crate::journal::Name;
 use crate::node::Node;
 
@@ -28,16 +28,19 @@ pub async fn run(node: Arc<Node>) {
     let mut tick = interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let mut hurried = false;
         tokio::select! {
             _ = tick.tick() => {}
             Ok(()) = booked.changed() => {}
             // Whatever was on its way on another stream is not any more.
             Ok(()) = connected.changed() => sent.clear(),
+            () = node.leases.flush.notified() => hurried = true,
         }
         node.journal.probe();
         // While nobody listens one segment is written on until it is full: a week has some thousand, and not a million.
         let heard = *connected.borrow() > 0;
-        let due = heard && closed_at.elapsed() >= CLOSE_EVERY && !node.journal.is_empty();
+        let due =
+            heard && (hurried || closed_at.elapsed() >= CLOSE_EVERY) && !node.journal.is_empty();
         if due || node.journal.is_full() {
             closed_at = Instant::now();
             close(&node);
@@ -71,6 +74,7 @@ fn send(node: &Node, sent: &mut HashMap<Name, Instant>) {
                     boot: format!("{:016x}", name.boot),
                     sequence: name.sequence,
                     lines: lines(&read.entries),
+                    taken: taken(&read.entries),
                 };
                 if !node.uplink.send(message) {
                     return;

@@ -79,6 +79,32 @@ impl Control {
             .expect("the node never said it")
     }
 
+    /// Waits until all that nodes have said `matches`.
+    pub async fn heard_all(&self, matches: impl Fn(&[FromNode]) -> bool) {
+        let mut said = self.said.subscribe();
+        let waiting = said.wait_for(|said| matches(said));
+        tokio::time::timeout(std::time::Duration::from_secs(10), waiting)
+            .await
+            .expect("the node never said it")
+            .unwrap();
+    }
+
+    /// As [`heard`](Self::heard), however long it takes.
+    pub async fn heard_at_last(&self, matches: impl Fn(&FromNode) -> bool) -> FromNode {
+        let mut said = self.said.subscribe();
+        loop {
+            let found = said
+                .borrow_and_update()
+                .iter()
+                .find(|m| matches(m))
+                .cloned();
+            if let Some(found) = found {
+                return found;
+            }
+            said.changed().await.unwrap();
+        }
+    }
+
     pub async fn acked(&self, revision: i64) {
         self.heard(|message| *message == FromNode::Ack { revision })
             .await;

@@ -15,6 +15,7 @@ mod listing;
 mod panics;
 mod public;
 mod push;
+mod quota;
 mod snapshots;
 mod tls;
 mod upload;

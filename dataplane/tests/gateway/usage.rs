@@ -19,6 +19,7 @@ async fn lines(world: &World, enough: impl Fn(&[UsageLine]) -> bool) -> Vec<Usag
             boot,
             sequence,
             lines: more,
+            ..
         } = message
         else {
             continue;

@@ -79,6 +79,8 @@ pub fn tenant(letter: char, revision: Revision, pooled: bool) -> TenantDocument 
             concurrent_requests: None,
             bytes_per_second: None,
             quota_bytes: None,
+            quota_objects: None,
+            quota_egress_bytes: None,
         },
         max_staleness_seconds: None,
         access_keys: vec![AccessKey {

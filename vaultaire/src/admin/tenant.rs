@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::{exports, print, print_many, print_one};
-use crate::cli::TenantCommand;
+use crate::cli::{LimitArguments, TenantCommand};
 use crate::settings::Environment;
 
 pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::Result<()> {
@@ -58,28 +58,10 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
         }
         TenantCommand::Set {
             tenant,
-            rate,
-            burst,
-            concurrency,
-            bandwidth,
-            quota_bytes,
-            max_staleness,
+            limits,
             target,
         } => {
-            let mut body = limits([
-                ("requests_per_second", rate.map(u64::from)),
-                ("burst", burst.map(u64::from)),
-                ("concurrent_requests", concurrency.map(u64::from)),
-                ("bytes_per_second", bandwidth),
-                ("quota_bytes", quota_bytes),
-            ])?;
-            if let Some(seconds) = max_staleness {
-                body["max_staleness_seconds"] = json!((seconds > 0).then_some(seconds));
-            }
-            anyhow::ensure!(
-                body != json!({}),
-                "Nothing to set: give --rate, --burst, --concurrency, --bandwidth, --quota-bytes or --max-staleness."
-            );
+            let body = body_of(&limits)?;
             let answer = Client::new(&target, environment)?
                 .patch(&["tenants", &tenant], &body)
                 .await?;
@@ -104,13 +86,31 @@ fn only_promised(created: &Value) -> Value {
 }
 
 /// Only what was given: the rest stays as it is.
-fn limits<const N: usize>(given: [(&str, Option<u64>); N]) -> anyhow::Result<Value> {
+fn body_of(limits: &LimitArguments) -> anyhow::Result<Value> {
     let mut body = json!({});
+    let given = [
+        ("requests_per_second", limits.rate.map(u64::from)),
+        ("burst", limits.burst.map(u64::from)),
+        ("concurrent_requests", limits.concurrency.map(u64::from)),
+        ("bytes_per_second", limits.bandwidth),
+        ("quota_bytes", limits.quota_bytes),
+        ("quota_objects", limits.quota_objects),
+        ("quota_egress_bytes", limits.quota_egress_bytes),
+        ("bucket_limit", limits.bucket_limit.map(u64::from)),
+        ("access_key_limit", limits.access_key_limit.map(u64::from)),
+    ];
     for (name, value) in given {
         if let Some(value) = value {
             body[name] = value.into();
         }
     }
+    if let Some(seconds) = limits.max_staleness {
+        body["max_staleness_seconds"] = json!((seconds > 0).then_some(seconds));
+    }
+    anyhow::ensure!(
+        body != json!({}),
+        "Nothing to set: give --rate, --burst, --quota-bytes or another limit (see --help)."
+    );
     Ok(body)
 }
 
@@ -120,15 +120,16 @@ mod tests {
 
     #[test]
     fn only_the_limits_that_were_given_are_sent() {
+        let given = LimitArguments {
+            rate: Some(5),
+            quota_bytes: Some(0),
+            bucket_limit: Some(2),
+            ..LimitArguments::default()
+        };
         assert_eq!(
-            limits([
-                ("requests_per_second", Some(5)),
-                ("burst", None),
-                ("quota_bytes", Some(0))
-            ])
-            .unwrap(),
-            json!({"requests_per_second": 5, "quota_bytes": 0})
+            body_of(&given).unwrap(),
+            json!({"requests_per_second": 5, "quota_bytes": 0, "bucket_limit": 2})
         );
-        assert_eq!(limits([("burst", None)]).unwrap(), json!({}));
+        assert!(body_of(&LimitArguments::default()).is_err());
     }
 }
