@@ -6,6 +6,8 @@ use std::process::Command;
 use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -282,8 +284,22 @@ impl Stack {
     }
 
     pub fn dataplane_pid(&self, number: u16) -> u32 {
+        self.pid_of(&self.dataplane_line(number))
+    }
+
+    /// `kill -9`, if it runs now; the supervisor starts it again. Whether it ran.
+    pub fn kill_dataplane(&self, number: u16) -> bool {
+        let up = self.up.as_ref().expect("it runs");
+        let part = self.dataplane_line(number);
+        let found = children(up.pid());
+        let pid = found.iter().find(|(_, line)| line.contains(&part));
+        let pid = pid.and_then(|(pid, _)| i32::try_from(*pid).ok());
+        pid.is_some_and(|pid| kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok())
+    }
+
+    fn dataplane_line(&self, number: u16) -> String {
         let port = self.addresses.s3 + (number - 1) * 10;
-        self.pid_of(&format!("dataplane --s3 127.0.0.1:{port}"))
+        format!("dataplane --s3 127.0.0.1:{port}")
     }
 
     /// An operator's command.

@@ -13,6 +13,7 @@ mod ledger;
 mod limits;
 mod logins;
 mod outage;
+mod quota;
 mod revocation;
 mod rolling;
 mod streams;
