@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Duration, SubsecRound, Utc};
 use ipnet::IpNet;
 use serde::Serialize;
 use serde_json::json;
@@ -26,6 +26,9 @@ pub struct AccessKey {
     pub created_by: String,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
+    /// The key that this one takes over from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
     pub scope: Scope,
 }
 
@@ -66,7 +69,47 @@ pub async fn create(
     new: NewAccessKey,
 ) -> Result<CreatedAccessKey, Error> {
     let tenant = tx.tenant()?;
-    insert(tx, cp, tenant, new).await
+    insert(tx, cp, tenant, new, None).await
+}
+
+/// A new key with the name and scope of one that is usable, which itself ends after `overlap` (or sooner, where it was
+/// to end sooner). The new one lives as long as the old one was made to.
+pub async fn rotate(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    access_key_id: &str,
+    overlap: Duration,
+) -> Result<CreatedAccessKey, Error> {
+    let (id, now) = (tx.tenant()?, cp.clock().now());
+    tenants::lock(tx, id).await?;
+    let old = db::access_keys::get(tx, id, access_key_id)
+        .await?
+        .ok_or(Error::NotFound("access key"))?;
+    if !old.is_usable(now) {
+        return Err(Error::Conflict {
+            code: "access_key_ended",
+            message: "This key has ended already. Create a new one.".to_owned(),
+        });
+    }
+    let ends = (now + overlap).trunc_subsecs(6);
+    let ends = old.expires_at.map_or(ends, |end| end.min(ends));
+    db::access_keys::set_expiry(tx, id, access_key_id, ends).await?;
+    let details = json!({ "ends": ends });
+    audit::record(
+        tx,
+        cp,
+        Some(id),
+        "access_key.rotate",
+        access_key_id,
+        details,
+    )
+    .await?;
+    let new = NewAccessKey {
+        expires_at: old.expires_at.map(|end| now + (end - old.created_at)),
+        name: old.name,
+        scope: old.scope,
+    };
+    insert(tx, cp, id, new, Some(old.access_key_id)).await
 }
 
 /// Revoking again changes nothing and answers the tenant's present revision.
@@ -94,6 +137,7 @@ pub(crate) async fn insert(
     cp: &ControlPlane,
     tenant_id: TenantId,
     new: NewAccessKey,
+    replaces: Option<String>,
 ) -> Result<CreatedAccessKey, Error> {
     let now = cp.clock().now();
     let new = check(new, now)?;
@@ -124,6 +168,7 @@ pub(crate) async fn insert(
         created_by: tx.actor.label(),
         expires_at: new.expires_at,
         revoked_at: None,
+        replaces,
         scope: new.scope,
     };
     db::access_keys::insert(tx, tenant_id, &key, &sealed).await?;

@@ -26,6 +26,39 @@ pub async fn list(tx: &mut Tx, limit: u32) -> Result<Vec<Entry>, Error> {
     db::audit::list(tx, tenant, i64::from(limit)).await
 }
 
+/// Which of the tenant's entries are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// What their action begins with: `bucket.`; empty for all.
+    pub action_prefix: String,
+    /// Whose they are, as [`Entry::actor`] has it; empty for all.
+    pub actor: String,
+    /// Older than the entry of this id.
+    pub before: Option<i64>,
+    pub limit: u32,
+}
+
+/// Newest first.
+pub async fn page(tx: &mut Tx, filter: &Filter) -> Result<Vec<Entry>, Error> {
+    let tenant = tx.tenant()?;
+    db::audit::page(tx, tenant, filter).await
+}
+
+/// Where a chain of entries does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Break {
+    /// None: entries that concern the whole installation.
+    pub tenant_id: Option<TenantId>,
+    pub entry_id: i64,
+    /// `altered`, `missing` (the entry is gone), `gap` (its place in the chain is gone) or `unchained`.
+    pub reason: String,
+}
+
+/// How many entries are chained, and the first hundred places where a chain is broken. Needs a system transaction.
+pub async fn verify(tx: &mut Tx) -> Result<(i64, Vec<Break>), Error> {
+    Ok((db::audit::count(tx).await?, db::audit::breaks(tx).await?))
+}
+
 pub(crate) async fn record(
     tx: &mut Tx,
     cp: &ControlPlane,

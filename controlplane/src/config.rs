@@ -27,6 +27,29 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
 }
 
+impl Config {
+    /// The dashboard's origin as browsers write it: in lower case, without the scheme's own port.
+    /// Source: <https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin>
+    pub fn dashboard_origin(&self) -> Option<String> {
+        origin(&self.public_url)
+    }
+
+    /// The S3 endpoint's origin, for pages that talk to it.
+    pub fn s3_origin(&self) -> Option<String> {
+        origin(&self.s3_endpoint)
+    }
+}
+
+fn origin(url: &str) -> Option<String> {
+    let url: http::Uri = url.parse().ok()?;
+    let (scheme, host) = (url.scheme_str()?, url.host()?.to_ascii_lowercase());
+    Some(match (scheme, url.port_u16()) {
+        ("http", None | Some(80)) | ("https", None | Some(443)) => format!("{scheme}://{host}"),
+        (_, Some(port)) => format!("{scheme}://{host}:{port}"),
+        (_, None) => return None,
+    })
+}
+
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
@@ -89,6 +112,28 @@ impl FromStr for PlacementKind {
             other => Err(format!(
                 "placement is `dedicated` or `pooled`, not `{other}`"
             )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_written_as_browsers_do() {
+        for (url, written) in [
+            ("http://127.0.0.1:8080", Some("http://127.0.0.1:8080")),
+            (
+                "https://Storage.Example:443/",
+                Some("https://storage.example"),
+            ),
+            ("http://storage.example:80", Some("http://storage.example")),
+            ("http://[::1]:8080", Some("http://[::1]:8080")),
+            ("storage.example", None),
+            ("", None),
+        ] {
+            assert_eq!(origin(url).as_deref(), written, "{url}");
         }
     }
 }

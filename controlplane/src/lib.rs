@@ -10,6 +10,7 @@ pub mod buckets;
 pub mod bulk;
 mod clock;
 mod config;
+pub mod console;
 mod db;
 mod engine;
 mod error;

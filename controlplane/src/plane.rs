@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use aws_sdk_s3::config::SharedHttpClient;
 use axum::Router;
 use serde::Serialize;
 use sqlx::{PgPool, Postgres, Transaction};
@@ -22,7 +23,7 @@ use crate::leases::{self, Leases};
 use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
-use crate::{Clock, Config, Error, Tx, api, buckets, db, engine, usage};
+use crate::{Clock, Config, Error, Tx, api, buckets, console, db, engine, usage};
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
 pub(crate) const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
@@ -35,6 +36,8 @@ struct Inner {
     clock: Clock,
     pool: PgPool,
     engine: Engine,
+    /// Connections to the data plane, for the dashboard's own requests.
+    gateway: SharedHttpClient,
     passwords: Passwords,
     throttle: Throttle,
     mailer: Mailer,
@@ -81,6 +84,7 @@ impl ControlPlane {
         let (allotments, inbox) = Allotments::new();
         let cp = Self(Arc::new(Inner {
             engine,
+            gateway: console::http(),
             pool,
             passwords: Passwords::new(),
             throttle: Throttle::new(clock.clone()),
@@ -250,6 +254,10 @@ impl ControlPlane {
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.0.engine
+    }
+
+    pub(crate) fn gateway(&self) -> &SharedHttpClient {
+        &self.0.gateway
     }
 
     pub(crate) fn passwords(&self) -> &Passwords {

@@ -109,7 +109,7 @@ pub async fn create(
         name: "first key".to_owned(),
         ..NewAccessKey::default()
     };
-    let access_key = access_keys::insert(tx, cp, tenant_id, first).await?;
+    let access_key = access_keys::insert(tx, cp, tenant_id, first, None).await?;
     Ok(CreatedTenant {
         tenant_id,
         access_key,

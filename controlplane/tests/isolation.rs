@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 13] = [
+const TABLES: [(&str, &str); 14] = [
     ("tenants", "id"),
     ("members", "tenant_id"),
     ("sessions", "tenant_id"),
@@ -22,6 +22,7 @@ const TABLES: [(&str, &str); 13] = [
     ("usage_hours", "tenant_id"),
     ("bucket_usage", "tenant_id"),
     ("tenant_usage", "tenant_id"),
+    ("audit_chain", "tenant_id"),
 ];
 
 /// Whose rows a query without any WHERE shows.

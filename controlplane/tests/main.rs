@@ -4,8 +4,10 @@
 mod accounts;
 mod admin;
 mod allotments;
+mod audit;
 mod bucket_settings;
 mod buckets;
+mod console;
 mod database;
 mod engine;
 mod isolation;

@@ -1,6 +1,7 @@
 //! CORS: which web pages' scripts may use a bucket. Browsers ask first, without a signature, so that a preflight names a
 //! bucket and no tenant: it is answered by the rules of whichever bucket of that name has any. A bucket without rules
-//! answers as one that does not exist.
+//! answers as one that does not exist. The dashboard's own origin, and no other, may use every bucket: what its scripts
+//! send is signed, and answered alike whether or not there is such a bucket.
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/cors.html>
 
 use http::header::{
@@ -15,6 +16,9 @@ use crate::body::Content;
 use crate::error::{Code, S3Error};
 use crate::request::S3Request;
 use crate::tenants::{Lookup, Tenant, Tenants};
+
+const DASHBOARD_METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "POST", "DELETE"];
+const DASHBOARD_HEADERS: [&str; 2] = ["content-type", "range"];
 
 /// The answer to `OPTIONS`.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTOPTIONSobject.html>
@@ -44,6 +48,7 @@ pub fn preflight(tenants: &Tenants, request: &S3Request) -> Result<Response<Cont
     let mut headers = with_rule(tenants, request, None, fits, |rule| {
         answer(rule, origin, &asked)
     })
+    .or_else(|| of_dashboard(tenants, request, origin, method, &asked))
     .ok_or_else(|| {
         S3Error::new(Code::AccessForbidden)
             .detail("Method", method)
@@ -72,7 +77,37 @@ pub fn headers(tenants: &Tenants, request: &S3Request, tenant: Option<&Tenant>) 
     with_rule(tenants, request, tenant, fits, |rule| {
         answer(rule, origin, &[])
     })
+    .or_else(|| of_dashboard(tenants, request, origin, request.method.as_str(), &[]))
     .unwrap_or_default()
+}
+
+/// The dashboard uploads and downloads with presigned requests: no cookie and no further header is needed for these.
+fn of_dashboard(
+    tenants: &Tenants,
+    request: &S3Request,
+    origin: &str,
+    method: &str,
+    asked: &[String],
+) -> Option<HeaderMap> {
+    request.bucket.as_ref()?;
+    let shared = tenants.shared()?;
+    let ours = shared.settings.dashboard_origin.as_deref() == Some(origin);
+    let known = asked
+        .iter()
+        .all(|name| DASHBOARD_HEADERS.contains(&name.as_str()));
+    if !ours || !known || !DASHBOARD_METHODS.contains(&method) {
+        return None;
+    }
+    let rule = CorsRule {
+        allowed_origins: vec![origin.to_owned()],
+        allowed_methods: DASHBOARD_METHODS.map(str::to_owned).to_vec(),
+        expose_headers: vec!["ETag".to_owned(), "x-amz-request-id".to_owned()],
+        max_age_seconds: Some(600),
+        ..CorsRule::default()
+    };
+    let mut headers = answer(&rule, origin, asked);
+    headers.remove(ACCESS_CONTROL_ALLOW_CREDENTIALS);
+    Some(headers)
 }
 
 /// The first rule that fits, of the buckets that the request may mean.
@@ -255,6 +290,43 @@ mod tests {
         };
         assert_eq!(with("K").unwrap()[ACCESS_CONTROL_ALLOW_ORIGIN], "*");
         assert_eq!(with("L"), Err(Code::AccessForbidden));
+    }
+
+    #[test]
+    fn the_dashboard_may_use_every_bucket_and_nobody_else_may() {
+        let tenants = tenants(vec![]);
+        let mut settings = settings(2);
+        settings.dashboard_origin = Some("https://app.example".to_owned());
+        tenants.apply(wire::ToNode::Settings(settings)).unwrap();
+        let headers = ask(&tenants, "/photos/k", &[ORIGIN, PUT]).unwrap();
+        assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
+        assert_eq!(
+            headers[ACCESS_CONTROL_EXPOSE_HEADERS],
+            "ETag, x-amz-request-id"
+        );
+        assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_CREDENTIALS));
+        let same = ask(&tenants, "/elsewhere/k", &[ORIGIN, PUT]).unwrap();
+        assert_eq!(headers, same, "it does not tell which buckets there are");
+
+        let refused = Err(Code::AccessForbidden);
+        for origin in ["https://app.example.evil", "http://app.example", "null"] {
+            assert_eq!(
+                ask(&tenants, "/photos/k", &[("origin", origin), PUT]),
+                refused
+            );
+        }
+        let authorization = ("access-control-request-headers", "authorization");
+        let asked = [ORIGIN, PUT, authorization];
+        assert_eq!(ask(&tenants, "/photos/k", &asked), refused);
+        let patch = ("access-control-request-method", "PATCH");
+        assert_eq!(ask(&tenants, "/photos/k", &[ORIGIN, patch]), refused);
+
+        let answered = |origin| {
+            let request = request("GET", "/photos/k", &[("origin", origin)]).unwrap();
+            super::headers(&tenants, &request, None)
+        };
+        assert!(answered("https://app.example").contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+        assert!(answered("https://evil.example").is_empty());
     }
 
     #[test]

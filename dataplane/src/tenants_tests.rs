@@ -76,6 +76,7 @@ pub fn settings(revision: Revision) -> Settings {
             capabilities: EngineCapabilities::default(),
         }],
         token_keys: vec![STANDARD.encode([9u8; 32])],
+        dashboard_origin: None,
     }
 }
 

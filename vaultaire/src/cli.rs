@@ -50,6 +50,9 @@ pub enum Command {
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
+    /// The log of changes
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
     #[command(hide = true)]
     MakeTenants {
@@ -403,6 +406,15 @@ pub enum RefusalCommand {
     /// List what a tenant was refused lately, newest first
     List {
         tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check that no entry was altered or taken out; fails where one was
+    Verify {
         #[command(flatten)]
         target: Target,
     },

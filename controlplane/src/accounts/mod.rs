@@ -55,7 +55,7 @@ impl SessionToken {
         &self.0
     }
 
-    fn hash(&self) -> [u8; 32] {
+    pub(crate) fn hash(&self) -> [u8; 32] {
         sha256(&["session", &self.0])
     }
 

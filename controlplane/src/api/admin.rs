@@ -69,6 +69,7 @@ fn routes() -> Vec<Route> {
         (Method::POST, "/nodes/accept", post(accept_all_nodes)),
         (Method::POST, "/nodes/{id}/accept", post(accept_node)),
         (Method::POST, "/join-tokens", post(create_join_token)),
+        (Method::GET, "/audit/verify", get(super::audit::verify)),
     ]
 }
 

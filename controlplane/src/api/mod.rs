@@ -2,6 +2,7 @@
 //! Handlers begin and commit; the domain modules decide.
 
 mod admin;
+mod audit;
 mod fleet;
 mod health;
 mod json;

@@ -10,12 +10,17 @@ pub(crate) struct Row {
     pub region: String,
     /// Sealed.
     pub token_keys: Vec<u8>,
+    /// Empty: none.
+    pub dashboard_origin: String,
 }
 
 pub(crate) async fn get(conn: &mut PgConnection) -> Result<Option<Row>, sqlx::Error> {
-    query_as!(Row, "SELECT revision, region, token_keys FROM settings")
-        .fetch_optional(conn)
-        .await
+    query_as!(
+        Row,
+        "SELECT revision, region, token_keys, dashboard_origin FROM settings"
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// Does nothing where the row is there already.
@@ -34,5 +39,16 @@ pub(crate) async fn set_region(tx: &mut Tx, region: &str) -> Result<bool, Error>
     let done = query!("UPDATE settings SET region = $1 WHERE region <> $1", region)
         .execute(tx.connection())
         .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// Whether it was another before.
+pub(crate) async fn set_dashboard_origin(tx: &mut Tx, origin: &str) -> Result<bool, Error> {
+    let done = query!(
+        "UPDATE settings SET dashboard_origin = $1 WHERE dashboard_origin <> $1",
+        origin
+    )
+    .execute(tx.connection())
+    .await?;
     Ok(done.rows_affected() == 1)
 }

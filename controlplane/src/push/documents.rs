@@ -272,6 +272,7 @@ async fn settings(cp: &ControlPlane, tx: &mut Tx) -> Result<Settings, Error> {
             .chunks(32)
             .map(|key| STANDARD.encode(key))
             .collect(),
+        dashboard_origin: Some(row.dashboard_origin).filter(|origin| !origin.is_empty()),
     })
 }
 

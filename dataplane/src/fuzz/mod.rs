@@ -75,6 +75,7 @@ fn settings() -> Settings {
             },
         }],
         token_keys: vec!["BQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=".into()],
+        dashboard_origin: None,
     }
 }
 

@@ -125,6 +125,7 @@ pub fn snapshot(endpoint: &str, pooled: bool) -> Snapshot {
             region: "us-east-1".into(),
             engines: vec![engine],
             token_keys: vec![STANDARD.encode([5; 32])],
+            dashboard_origin: None,
         },
         tenants: vec![tenant('a', 1, pooled), tenant('b', 2, pooled)],
     }

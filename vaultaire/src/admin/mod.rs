@@ -1,6 +1,7 @@
 //! The operator's commands: thin clients of the control plane's admin API, for people (tables) and scripts (`--json`).
 //! They decide nothing that the control plane could decide.
 
+pub mod audit;
 pub mod client;
 pub mod duration;
 pub mod key;
