@@ -30,7 +30,7 @@ conformance: cargo ## Ceph's s3-tests through Vaultaire: S3_TESTS=DIR [ENGINE=se
 screenshots: cargo ## The pictures in docs/images, taken from the running product
 	@scripts/install-tools test
 	@cargo build --locked -p vaultaire
-	@VAULTAIRE_SCREENSHOTS="$(CURDIR)/docs/images" scripts/with-postgres cargo test --locked -p e2e --test e2e browser::
+	@VAULTAIRE_SCREENSHOTS="$(CURDIR)/docs/images" scripts/with-postgres cargo test --locked -p e2e --test e2e -- browser:: dashboard::
 
 bench: cargo ## Vaultaire beside nginx, rclone and s3s-proxy, and a fleet with 100,000 tenants; writes docs/BENCHMARKS.md; ONLY=sides|neighbours|fleet
 	@scripts/bench

@@ -43,6 +43,11 @@ pub fn python_tool(name: &str) -> PathBuf {
     installed(folder().join("venv/bin").join(name))
 }
 
+/// The text of axe-core.
+pub fn axe() -> PathBuf {
+    installed(folder().join("axe.min.js"))
+}
+
 pub fn weed() -> PathBuf {
     installed(folder().join("weed"))
 }

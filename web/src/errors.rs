@@ -41,7 +41,7 @@ impl FormErrors {
     pub fn explain(error: Error, fields: &[&str]) -> Result<Self, Failure> {
         match &error {
             Error::Validation { .. } | Error::Conflict { .. } | Error::Unauthorized(_) => {}
-            Error::TooManyRequests { .. } | Error::Forbidden(_) => {}
+            Error::TooManyRequests { .. } | Error::Forbidden(_) | Error::S3 { .. } => {}
             _ => return Err(error.into()),
         }
         let field = error.field().filter(|field| fields.contains(field));

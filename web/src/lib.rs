@@ -4,6 +4,7 @@
 mod assets;
 mod errors;
 mod failure;
+mod fields;
 mod figures;
 mod forgery;
 mod pages;
@@ -11,6 +12,7 @@ mod request_id;
 mod security_headers;
 mod session;
 mod snippets;
+mod theme;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -21,9 +23,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::pages::{
-    access_keys, account, change_email, change_password, confirm_signup, create_access_key,
-    dashboard, email_links, forgot_password, invitation, landing, login, login_code, logout,
-    member, members, recovery_codes, reset_password, revoke_access_key, second_step, signup,
+    access_keys, account, audit_log, buckets, change_email, change_password, confirm_signup,
+    connect, create_access_key, dashboard, email_links, forgot_password, invitation, landing,
+    login, login_code, logout, member, members, recovery_codes, reset_password, revoke_access_key,
+    rotate_access_key, second_step, signup,
 };
 
 /// The largest form that is read, in bytes.
@@ -77,6 +80,7 @@ fn table() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     let mut table = public();
     table.extend(own());
     table.extend(tenants());
+    table.extend(storage());
     table
 }
 
@@ -156,6 +160,84 @@ fn own() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     routes.into_iter().map(own).collect()
 }
 
+/// Buckets and their objects, and how to reach them.
+fn storage() -> Vec<(&'static str, Access, MethodRouter<App>)> {
+    use Act::{ManageAccessKeys, ManageBuckets, ManageMembers, View};
+    vec![
+        (
+            "/access-keys/{access_key_id}/rotate",
+            Access::changed_by(ManageAccessKeys),
+            get(rotate_access_key::show).post(rotate_access_key::submit),
+        ),
+        ("/connect", Access::changed_by(View), get(connect::show)),
+        (
+            "/buckets",
+            Access::changed_by(ManageBuckets),
+            get(buckets::list::show).post(buckets::create::submit),
+        ),
+        (
+            "/buckets/new",
+            Access::only(ManageBuckets),
+            get(buckets::create::show),
+        ),
+        (
+            "/buckets/{bucket}",
+            Access::changed_by(ManageBuckets),
+            get(buckets::objects::show),
+        ),
+        (
+            "/buckets/{bucket}/settings",
+            Access::changed_by(ManageBuckets),
+            get(buckets::settings::show).post(buckets::settings::submit),
+        ),
+        (
+            "/buckets/{bucket}/delete",
+            Access::changed_by(ManageBuckets),
+            get(buckets::delete::show).post(buckets::delete::submit),
+        ),
+        (
+            "/buckets/{bucket}/object",
+            Access::changed_by(ManageBuckets),
+            get(buckets::object::show).post(buckets::object::link),
+        ),
+        (
+            "/buckets/{bucket}/download",
+            Access::changed_by(ManageBuckets),
+            get(buckets::object::download),
+        ),
+        (
+            "/buckets/{bucket}/folders",
+            Access::changed_by(ManageBuckets),
+            post(buckets::folder::submit),
+        ),
+        (
+            "/buckets/{bucket}/delete-objects",
+            Access::changed_by(ManageBuckets),
+            post(buckets::delete_objects::submit),
+        ),
+        (
+            "/buckets/{bucket}/sign",
+            Access::changed_by(ManageBuckets),
+            post(buckets::sign::submit),
+        ),
+        (
+            "/audit-log",
+            Access::only(ManageMembers),
+            get(audit_log::show),
+        ),
+        (
+            "/audit-log.csv",
+            Access::only(ManageMembers),
+            get(audit_log::file),
+        ),
+        (
+            "/theme",
+            Access::changed_by(View),
+            post(pages::theme::submit),
+        ),
+    ]
+}
+
 /// What concerns the tenant.
 fn tenants() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     vec![
@@ -229,6 +311,7 @@ pub fn routes(cp: ControlPlane) -> Router {
         .layer(from_fn_with_state(app.clone(), forgery::refuse_foreign))
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(failure::render))
+        .layer(from_fn(theme::remember))
         .layer(from_fn_with_state(app.clone(), security_headers::set))
         .layer(from_fn(request_id::assign))
         .with_state(app)

@@ -30,11 +30,25 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     ),
 ];
 
+/// Pages of buckets also send files to the data plane, by script or by form, and show images from there.
+fn with_data_plane(app: &App) -> Option<HeaderValue> {
+    let origin = app.cp.config().s3_origin()?;
+    let mut policy = CONTENT_SECURITY_POLICY.to_owned();
+    for directive in ["img-src 'self'", "connect-src 'self'", "form-action 'self'"] {
+        policy = policy.replace(directive, &format!("{directive} {origin}"));
+    }
+    HeaderValue::from_str(&policy).ok()
+}
+
 pub async fn set(State(app): State<App>, request: Request, next: Next) -> Response {
+    let of_buckets = request.uri().path().starts_with("/buckets/");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if of_buckets && let Some(policy) = with_data_plane(&app) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     if app.is_https() {
         headers.insert(

@@ -7,7 +7,7 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use controlplane::accounts::{self, Act, Session, SessionToken};
-use controlplane::{Origin, Tx};
+use controlplane::{Actor, Error, Origin, Tx};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use ipnet::IpNet;
@@ -30,8 +30,19 @@ pub struct Member {
 impl Member {
     /// A transaction on the member's tenant, in the member's name.
     pub async fn begin(&self, app: &App) -> Result<Tx, Failure> {
+        Ok(self.begin_plain(app).await?)
+    }
+
+    /// As [`begin`](Self::begin), where a failure is not a page yet.
+    pub async fn begin_plain(&self, app: &App) -> Result<Tx, Error> {
         let tx = app.cp.begin_tenant(self.session.tenant_id).await?;
-        Ok(tx.acting(self.session.actor(), self.origin.clone()))
+        let (actor, origin) = self.acting();
+        Ok(tx.acting(actor, origin))
+    }
+
+    /// In whose name, and from where.
+    pub fn acting(&self) -> (Actor, Origin) {
+        (self.session.actor(), self.origin.clone())
     }
 }
 

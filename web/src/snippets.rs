@@ -1,4 +1,4 @@
-//! Client configurations with a key filled in, for the page that shows the secret.
+//! Client configurations with a key filled in, for the page that shows the secret, or with its place left open.
 //! Each addresses buckets path-style, and works as it stands when pasted.
 
 use askama::Template;
@@ -9,6 +9,11 @@ pub struct Snippets {
     pub rclone: String,
     pub boto3: String,
     pub s3cmd: String,
+    pub restic: String,
+    pub terraform: String,
+    pub javascript: String,
+    pub rust: String,
+    pub go: String,
 }
 
 /// What is filled in.
@@ -58,6 +63,36 @@ struct S3cmd<'a> {
     to: Credentials<'a>,
 }
 
+#[derive(Template)]
+#[template(path = "partials/snippets/restic.txt")]
+struct Restic<'a> {
+    to: Credentials<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "partials/snippets/terraform.txt")]
+struct Terraform<'a> {
+    to: Credentials<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "partials/snippets/javascript.txt")]
+struct Javascript<'a> {
+    to: Credentials<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "partials/snippets/rust.txt")]
+struct Rust<'a> {
+    to: Credentials<'a>,
+}
+
+#[derive(Template)]
+#[template(path = "partials/snippets/go.txt")]
+struct Go<'a> {
+    to: Credentials<'a>,
+}
+
 impl Snippets {
     pub fn new(to: Credentials<'_>) -> Result<Self, askama::Error> {
         Ok(Self {
@@ -65,6 +100,11 @@ impl Snippets {
             rclone: Rclone { to }.render()?,
             boto3: Boto3 { to }.render()?,
             s3cmd: S3cmd { to }.render()?,
+            restic: Restic { to }.render()?,
+            terraform: Terraform { to }.render()?,
+            javascript: Javascript { to }.render()?,
+            rust: Rust { to }.render()?,
+            go: Go { to }.render()?,
         })
     }
 }
@@ -86,7 +126,17 @@ mod tests {
     #[test]
     fn every_snippet_names_endpoint_region_and_both_halves_of_the_key() {
         let made = snippets("http://127.0.0.1:9000");
-        for text in [&made.aws, &made.rclone, &made.boto3, &made.s3cmd] {
+        for text in [
+            &made.aws,
+            &made.rclone,
+            &made.boto3,
+            &made.s3cmd,
+            &made.restic,
+            &made.terraform,
+            &made.javascript,
+            &made.rust,
+            &made.go,
+        ] {
             for part in ["127.0.0.1:9000", "eu-1", "VLTA", "s3cr3t"] {
                 assert!(text.contains(part), "{part} in {text}");
             }

@@ -87,7 +87,7 @@ async fn first_day(stack: &Stack, browser: &Chromium, javascript: bool) {
     }
 }
 
-async fn sign_up(browser: &Chromium, email: &str) {
+pub async fn sign_up(browser: &Chromium, email: &str) {
     // A mistake is said beside its field, and what was typed is still there.
     browser.fill("#company", "Analytical Engines").await;
     browser.fill("#email", email).await;

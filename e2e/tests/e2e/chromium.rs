@@ -118,6 +118,17 @@ impl Chromium {
         cookie.expect("there is this cookie").value().to_owned()
     }
 
+    /// What the script returns, or what its promise becomes.
+    pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
+        let done = self.page.execute(script, arguments).await;
+        done.unwrap_or_else(|error| panic!("{script:.60}: {error}"))
+    }
+
+    pub async fn resize(&self, width: u32, height: u32) {
+        let resized = self.page.set_window_size(width, height).await;
+        resized.expect("the window can be resized");
+    }
+
     /// A picture of the page, if `VAULTAIRE_SCREENSHOTS` names a folder for it.
     pub async fn picture(&self, name: &str) {
         if let Some(folder) = std::env::var_os("VAULTAIRE_SCREENSHOTS") {

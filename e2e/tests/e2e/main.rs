@@ -5,6 +5,7 @@ mod browser;
 mod chromium;
 mod clients;
 mod conformance;
+mod dashboard;
 mod engines;
 mod fleet;
 mod house;

@@ -39,6 +39,7 @@ struct Row {
     limited_to: Option<String>,
     created: Moment,
     created_by: String,
+    replaces: Option<String>,
     usable: bool,
     standing: Standing,
 }
@@ -90,6 +91,7 @@ impl Row {
             name: key.name,
             access_key_id: key.access_key_id,
             created_by: key.created_by,
+            replaces: key.replaces,
         }
     }
 }
@@ -114,7 +116,7 @@ fn action_word(action: Action) -> &'static str {
 }
 
 /// What a key is limited to beyond its permission, in one line.
-fn limits(scope: &Scope) -> Option<String> {
+pub fn limits(scope: &Scope) -> Option<String> {
     let mut parts = Vec::new();
     if !scope.actions.is_empty() {
         let words: Vec<&str> = scope.actions.iter().copied().map(action_word).collect();
@@ -184,6 +186,7 @@ mod tests {
             created_by: "a@b.example".to_owned(),
             expires_at: None,
             revoked_at: None,
+            replaces: None,
             scope: Scope::default(),
         }
     }

@@ -13,7 +13,7 @@ use controlplane::access_keys::{self, AccessKey, CreatedAccessKey, NewAccessKey}
 use controlplane::{Error, Receipt};
 use http::StatusCode;
 use serde::Deserialize;
-use wire::{Permission, Scope};
+use wire::{Action, Permission, Scope};
 
 use crate::App;
 use crate::errors::FormErrors;
@@ -21,12 +21,22 @@ use crate::failure::{Failure, page};
 use crate::figures::Moment;
 use crate::forgery::{Fields, MemberForm};
 use crate::pages::access_keys::{fingerprint, list, permission_word};
+use crate::pages::buckets::may_write;
 use crate::pages::{Here, Shell};
 use crate::session::Member;
 use crate::snippets::{Credentials, Snippets};
 
+/// What the control plane may refuse, by the names of the form.
+const FIELDS: [&str; 6] = [
+    "name",
+    "permission",
+    "buckets",
+    "prefixes",
+    "actions",
+    "source_addresses",
+];
 /// How long the page waits for nodes to know the new key.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+pub const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 #[derive(Template)]
 #[template(path = "pages/access_key_created.html")]
@@ -56,6 +66,23 @@ pub struct CreateFields {
     pub permission: String,
     #[serde(default)]
     pub expires_in_days: String,
+    /// Names, parted by commas or blanks.
+    #[serde(default)]
+    pub buckets: String,
+    /// One on each line; a prefix may hold blanks.
+    #[serde(default)]
+    pub prefixes: String,
+    #[serde(default)]
+    pub list: String,
+    #[serde(default)]
+    pub read: String,
+    #[serde(default)]
+    pub write: String,
+    #[serde(default)]
+    pub delete: String,
+    /// Parted by commas, blanks or line ends.
+    #[serde(default)]
+    pub source_addresses: String,
 }
 
 impl Default for CreateFields {
@@ -66,6 +93,13 @@ impl Default for CreateFields {
             name: String::new(),
             permission: "full".to_owned(),
             expires_in_days: String::new(),
+            buckets: String::new(),
+            prefixes: String::new(),
+            list: String::new(),
+            read: String::new(),
+            write: String::new(),
+            delete: String::new(),
+            source_addresses: String::new(),
         }
     }
 }
@@ -77,7 +111,41 @@ impl Fields for CreateFields {
 }
 
 impl CreateFields {
-    fn read(&self, now: DateTime<Utc>) -> Result<NewAccessKey, FormErrors> {
+    /// Whether anything but name, permission and expiry was given.
+    pub fn is_limited(&self) -> bool {
+        let texts = [&self.buckets, &self.prefixes, &self.source_addresses];
+        texts.iter().any(|text| !text.trim().is_empty()) || !self.actions().is_empty()
+    }
+
+    fn actions(&self) -> Vec<Action> {
+        let given = [
+            (&self.list, Action::List),
+            (&self.read, Action::Read),
+            (&self.write, Action::Write),
+            (&self.delete, Action::Delete),
+        ];
+        let given = given.into_iter().filter(|(text, _)| !text.is_empty());
+        given.map(|(_, action)| action).collect()
+    }
+
+    fn scope(&self, permission: Permission) -> Result<Scope, Error> {
+        let lines = self
+            .prefixes
+            .lines()
+            .map(|line| line.trim_end_matches('\r'));
+        Ok(Scope {
+            permission,
+            buckets: words(&self.buckets),
+            prefixes: lines
+                .filter(|line| !line.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            actions: self.actions(),
+            source_addresses: access_keys::source_addresses(&words(&self.source_addresses))?,
+        })
+    }
+
+    fn parse(&self, now: DateTime<Utc>) -> Result<NewAccessKey, FormErrors> {
         let mut errors = FormErrors::default();
         let permission = match self.permission.as_str() {
             "full" => Some(Permission::Full),
@@ -101,13 +169,14 @@ impl CreateFields {
         if permission.is_none() {
             errors.add("permission", "Choose one of the three.");
         }
-        match (permission, days) {
-            (Some(permission), Some(days)) if errors.is_empty() => Ok(NewAccessKey {
+        let scope = self.scope(permission.unwrap_or_default());
+        if let Err(error) = &scope {
+            errors.add(error.field().unwrap_or_default(), &error.message());
+        }
+        match (scope, days) {
+            (Ok(scope), Some(days)) if errors.is_empty() => Ok(NewAccessKey {
                 name: name.to_owned(),
-                scope: Scope {
-                    permission,
-                    ..Scope::default()
-                },
+                scope,
                 expires_at: days.map(|days| now + Duration::days(days.into())),
             }),
             _ => Err(errors),
@@ -115,12 +184,21 @@ impl CreateFields {
     }
 }
 
+fn words(text: &str) -> Vec<String> {
+    let parts = text.split(|c: char| c == ',' || c.is_whitespace());
+    parts
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
 pub async fn submit(
     State(app): State<App>,
     MemberForm { member, fields }: MemberForm<CreateFields>,
 ) -> Result<Response, Failure> {
+    may_write(&member)?;
     let mut tx = member.begin(&app).await?;
-    let new = match fields.read(app.cp.clock().now()) {
+    let new = match fields.parse(app.cp.clock().now()) {
         Ok(new) => new,
         Err(errors) => {
             let keys = access_keys::list(&mut tx).await?;
@@ -154,7 +232,7 @@ async fn refused(
     error: Error,
 ) -> Result<Response, Failure> {
     let status = error.status();
-    let errors = FormErrors::explain(error, &["name", "permission"])?;
+    let errors = FormErrors::explain(error, &FIELDS)?;
     let mut tx = member.begin(app).await?;
     let keys = access_keys::list(&mut tx).await?;
     let again = list(app, member, keys, fields, errors, None)?;
@@ -180,7 +258,7 @@ fn sent_before(
     Ok((StatusCode::CONFLICT, again).into_response())
 }
 
-fn show_once(
+pub fn show_once(
     app: &App,
     member: &Member,
     new: &NewAccessKey,
@@ -236,23 +314,46 @@ mod tests {
     #[test]
     fn a_form_is_read_into_a_key() {
         let now = DateTime::UNIX_EPOCH;
-        let new = fields("  ci ", "read", " 30 ").read(now).expect("valid");
+        let new = fields("  ci ", "read", " 30 ").parse(now).expect("valid");
         assert_eq!(new.name, "ci");
         assert_eq!(new.scope.permission, Permission::Read);
         assert_eq!(new.expires_at, Some(now + Duration::days(30)));
-        let new = fields("ci", "full", "").read(now).expect("valid");
+        let new = fields("ci", "full", "").parse(now).expect("valid");
         assert_eq!(new.expires_at, None);
+    }
+
+    #[test]
+    fn limits_are_read_from_their_fields() {
+        let limited = CreateFields {
+            buckets: "photos, logs".to_owned(),
+            prefixes: "2026/a b/\r\n\r\nraw/".to_owned(),
+            list: "on".to_owned(),
+            source_addresses: "203.0.113.0/24\n2001:db8::1".to_owned(),
+            ..fields("ci", "read", "")
+        };
+        assert!(limited.is_limited() && !fields("ci", "read", "").is_limited());
+        let scope = limited.parse(DateTime::UNIX_EPOCH).expect("valid").scope;
+        assert_eq!(scope.buckets, ["photos", "logs"]);
+        assert_eq!(scope.prefixes, ["2026/a b/", "raw/"]);
+        assert_eq!(scope.actions, [Action::List]);
+        assert_eq!(scope.source_addresses.len(), 2);
+        let wrong = CreateFields {
+            source_addresses: "here".to_owned(),
+            ..fields("ci", "read", "")
+        };
+        let errors = wrong.parse(DateTime::UNIX_EPOCH).expect_err("refused");
+        assert!(errors.of("source_addresses").is_some());
     }
 
     #[test]
     fn what_is_wrong_is_said_beside_its_field() {
         let now = DateTime::UNIX_EPOCH;
         for days in ["0", "-1", "3651", "1.5", "soon", "99999999999"] {
-            let errors = fields("ci", "full", days).read(now).expect_err("refused");
+            let errors = fields("ci", "full", days).parse(now).expect_err("refused");
             assert!(errors.of("expires_in_days").is_some(), "{days}");
             assert!(errors.of("name").is_none());
         }
-        let errors = fields(" ", "root", "").read(now).expect_err("refused");
+        let errors = fields(" ", "root", "").parse(now).expect_err("refused");
         assert!(errors.of("name").is_some() && errors.of("permission").is_some());
     }
 }

@@ -2,9 +2,12 @@
 
 pub mod access_keys;
 pub mod account;
+pub mod audit_log;
+pub mod buckets;
 pub mod change_email;
 pub mod change_password;
 pub mod confirm_signup;
+pub mod connect;
 pub mod create_access_key;
 pub mod dashboard;
 pub mod email_links;
@@ -20,8 +23,10 @@ pub mod members;
 pub mod recovery_codes;
 pub mod reset_password;
 pub mod revoke_access_key;
+pub mod rotate_access_key;
 pub mod second_step;
 pub mod signup;
+pub mod theme;
 
 use controlplane::accounts::Session;
 
@@ -37,9 +42,12 @@ pub struct Shell<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Here {
     Overview,
+    Buckets,
     AccessKeys,
     Members,
     Account,
+    Connect,
+    AuditLog,
 }
 
 impl<'a> Shell<'a> {

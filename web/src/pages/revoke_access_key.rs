@@ -16,6 +16,7 @@ use crate::failure::{Failure, page};
 use crate::figures::Moment;
 use crate::forgery::{Fields, MemberForm};
 use crate::pages::access_keys::permission_word;
+use crate::pages::buckets::may_write;
 use crate::pages::{Here, Shell};
 use crate::session::Member;
 
@@ -83,6 +84,7 @@ pub async fn submit(
     Path(access_key_id): Path<String>,
     MemberForm { member, .. }: MemberForm<RevokeFields>,
 ) -> Result<Response, Failure> {
+    may_write(&member)?;
     let start = Instant::now();
     let mut tx = member.begin(&app).await?;
     let key = find(access_keys::list(&mut tx).await?, &access_key_id)?;

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod buckets;
 mod forgery;
 mod headers;
 mod keys;

@@ -54,7 +54,8 @@ impl Site {
         let config = Config {
             database_url: format!("postgres://{name}:x@{address}/{name}"),
             public_url: public_url.to_owned(),
-            s3_endpoint: "http://127.0.0.1:9000".to_owned(),
+            // Nothing listens there either: pages say so.
+            s3_endpoint: "http://127.0.0.1:9".to_owned(),
             region: "us-east-1".to_owned(),
             master_key: MasterKey::from_bytes([7; 32]),
             admin_token: "an admin token for tests".to_owned(),
@@ -188,6 +189,17 @@ impl Site {
             "INSERT INTO nodes (id, public_key, s3_address, revision, connected_until, last_seen, created_at) VALUES \
              (gen_random_uuid(), decode(md5('{s3_address}') || md5('b'), 'hex'), '{s3_address}', {revision}, \
              '{until}', '{now}', '{now}')"
+        ))
+        .await;
+    }
+
+    /// A bucket of the tenant that the member of that address belongs to, as nodes would serve it.
+    pub async fn bucket(&self, email: &str, name: &str) {
+        let now = self.clock.now();
+        self.sql(&format!(
+            "INSERT INTO buckets (id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at) \
+             SELECT gen_random_uuid(), tenant_id, '{name}', 'active', 'main', 'vt-' || gen_random_uuid(), '', '{now}' \
+             FROM members WHERE email = '{email}'"
         ))
         .await;
     }
@@ -332,7 +344,7 @@ impl Page {
     fn check(&self) {
         let body = &self.body;
         for needed in [
-            "<html lang=\"en\">",
+            "<html lang=\"en\" data-theme=\"",
             "<title>",
             "rel=\"icon\"",
             "class=\"skip-link\" href=\"#main\"",

@@ -22,7 +22,7 @@ async fn sign_up_make_a_key_revoke_it_log_out() {
     assert!(overview.has("Analytical Engines") && overview.has("ada@engines.example"));
     assert!(overview.has("Create your first access key"));
     assert!(overview.has("14 days left"));
-    assert_eq!(overview.element("endpoint"), "http://127.0.0.1:9000");
+    assert_eq!(overview.element("endpoint"), "http://127.0.0.1:9");
     assert_eq!(overview.element("region"), "us-east-1");
 
     let created = create_key(&mut browser, "nightly backup").await;
