@@ -353,8 +353,18 @@ async fn a_removed_node_gives_back_and_is_refused() {
     let mut one = Holder::connect(&plane, "l1").await.opened().await;
     assert_eq!(one.answer(&stored(&tenant), 7000).await, Ok(7000));
     let path = format!("/nodes/{}", one.node.id);
+    drop(one.stream);
+    eventually(async || {
+        let (_, body) = plane.admin(Method::GET, "/nodes", None).await;
+        body["nodes"][0]["connected"] == json!(false)
+    })
+    .await;
+    assert!(
+        sum(&plane.database).await.1 >= 7000,
+        "held while it may come back"
+    );
     let (status, _) = plane.admin(Method::DELETE, &path, None).await;
-    assert_eq!(status, StatusCode::OK);
+    assert_eq!(status, StatusCode::NO_CONTENT);
     assert_eq!(sum(&plane.database).await, (0, 0));
     let (_, nodes) = plane.admin(Method::GET, "/nodes", None).await;
     assert_eq!(nodes["nodes"], json!([]));

@@ -64,8 +64,9 @@ def every_algorithm():
             # boto3 verifies what it reads against the checksum that it is told.
             got = s3.get_object(Bucket=BUCKET, Key=key, ChecksumMode="ENABLED")
             assert body(got) == DATA and head["ContentLength"] == len(DATA), key
-            kept = None if lacks("checksums") else expected
-            assert {head.get(member), got.get(member)} == {kept}, (key, head)
+            # An engine that is not known to keep them may keep some.
+            kept = {expected, None} if lacks("checksums") else {expected}
+            assert {head.get(member), got.get(member)} <= kept, (key, head)
 
 
 def a_wrong_one_stores_nothing():

@@ -105,7 +105,9 @@ pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
 }
 
 pub(crate) async fn listener(pool: &PgPool) -> Result<PgListener, sqlx::Error> {
-    listener_on(pool, REVISION_CHANNEL).await
+    let mut listener = listener_on(pool, REVISION_CHANNEL).await?;
+    listener.listen(leases::CHANNEL).await?;
+    Ok(listener)
 }
 
 pub(crate) async fn listener_on(pool: &PgPool, channel: &str) -> Result<PgListener, sqlx::Error> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
-use wire::{Ask, FromNode, Full, Resource};
+use wire::{Ask, FromNode, Full, Resource, Rule};
 
 use super::ledger::Lack;
 use super::{Claim, Entry, Key, Leases};
@@ -164,7 +164,14 @@ fn refusal(lack: Lack, full: &Full) -> S3Error {
         limit = full.limit,
         need = lack.need,
     );
+    let rule = match lack.key.resource {
+        Resource::Objects => Rule::QuotaObjects,
+        Resource::EgressBytes => Rule::QuotaEgress,
+        _ => Rule::QuotaStoredBytes,
+    };
     S3Error::with(Code::QuotaExceeded, message)
+        .by(rule)
+        .figures(full.used, full.limit, None)
         .detail("Quota", name(lack.key.resource))
         .detail("Used", full.used.to_string())
         .detail("Limit", full.limit.to_string())

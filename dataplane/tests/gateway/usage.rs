@@ -148,6 +148,26 @@ async fn an_upload_is_counted_by_its_parts_and_its_end() {
     );
 }
 
+async fn nothing_is_unreported(node: &RunningNode) {
+    let mut client = node.client(KEY_A, crate::world::SECRET_A);
+    client.address = node.health;
+    let asked = async {
+        loop {
+            let metrics =
+                client.raw(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let text = String::from_utf8(metrics.await).unwrap();
+            if text.contains("\nvaultaire_journal_unreported_batches 0\n") {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let within = std::time::Duration::from_secs(10);
+    tokio::time::timeout(within, asked)
+        .await
+        .expect("it is booked");
+}
+
 #[tokio::test]
 async fn a_batch_comes_again_until_it_is_booked_and_after_a_restart() {
     let mut world = World::start().await;
@@ -165,6 +185,7 @@ async fn a_batch_comes_again_until_it_is_booked_and_after_a_restart() {
         unreachable!()
     };
     world.control.push(&ToNode::Booked { boot, sequence });
+    nothing_is_unreported(&node).await;
     world.control.forget();
     world.control.cut();
     world

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use e2e::process::within;
 use e2e::stack::ready;
@@ -96,8 +96,31 @@ impl Chromium {
 
     /// What a reader sees of it.
     pub async fn text(&self, css: &str) -> String {
-        let text = self.find(css).await.text().await;
-        text.unwrap_or_else(|error| panic!("{css}: {error}"))
+        let begun = Instant::now();
+        loop {
+            match self.find(css).await.text().await {
+                Ok(text) => return text,
+                // A script or the next page has put another in its place.
+                Err(error) if error.is_stale_element_reference() && begun.elapsed() < WITHIN => {}
+                Err(error) => panic!("{css}: {error}"),
+            }
+        }
+    }
+
+    /// Waits until it says this, on this page or the next.
+    pub async fn says(&self, css: &str, part: &str) {
+        let begun = Instant::now();
+        loop {
+            let text = self.text(css).await;
+            if text.contains(part) {
+                return;
+            }
+            assert!(
+                begun.elapsed() < WITHIN,
+                "{css} says {text:?}, not {part:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
     }
 
     /// All its text, also what is folded away.

@@ -42,7 +42,7 @@ async fn a_bucket_and_its_objects_from_their_making_to_their_end() {
     for name in ["notes", "logo", "backup"] {
         browser.find(&format!("#objects a[href*={name}]")).await;
     }
-    assert!(browser.text("#objects").await.contains("17.82 MB"));
+    browser.says("#objects", "17.82 MB").await;
     browser.fill("#folder-name", "2026").await;
     browser.click("#create-folder").await;
     browser.find("#empty").await;
@@ -60,14 +60,14 @@ async fn a_bucket_and_its_objects_from_their_making_to_their_end() {
     browser.run("document.querySelectorAll('#objects input[type=checkbox]').forEach((box) => box.click())", vec![]).await;
     browser.click("#delete-marked").await;
     browser.click("#confirm-delete").await;
-    assert_eq!(browser.text("#notice").await, "Deleted.");
+    browser.says("#notice", "Deleted.").await;
     browser.find("#empty").await;
     browser
         .goto(&format!("{}/buckets/press-kit/delete", stack.web()))
         .await;
     browser.fill("#name", "press-kit").await;
     browser.click("#confirm-delete-bucket").await;
-    assert!(browser.text("main").await.contains("is deleted"));
+    browser.says("main", "is deleted").await;
     browser.find("#new-bucket").await;
 }
 
@@ -87,12 +87,12 @@ async fn objects_can_be_uploaded_and_deleted_without_scripts() {
         .await
         .expect("a file is chosen");
     browser.click("#upload-button").await;
-    assert_eq!(browser.text("#notice").await, "Uploaded.");
+    browser.says("#notice", "Uploaded.").await;
     browser.click("#objects td.name a").await;
-    assert_eq!(browser.text("#preview").await, "spread spectrum");
+    browser.says("#preview", "spread spectrum").await;
     browser.click("#delete-object").await;
     browser.click("#confirm-delete").await;
-    assert_eq!(browser.text("#notice").await, "Deleted.");
+    browser.says("#notice", "Deleted.").await;
 }
 
 async fn make_bucket(stack: &Stack, browser: &Chromium, name: &str) {
@@ -118,10 +118,9 @@ async fn look_at_objects(stack: &Stack, browser: &Chromium) {
 
     // A customer's page is text here, and runs nowhere.
     browser.goto(&object("notes.html")).await;
-    assert_eq!(
-        browser.text("#preview").await,
-        "<script>alert(1)</script> & notes"
-    );
+    browser
+        .says("#preview", "<script>alert(1)</script> & notes")
+        .await;
     browser.click("#make-link").await;
     let link = browser.text("#link").await;
     let answer = until("the link works", WITHIN, || http::get(&link));

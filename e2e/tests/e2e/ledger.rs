@@ -19,7 +19,7 @@ fn what_was_answered_is_counted_once_whoever_is_killed() {
 
 /// `CHAOS_KILLS=1000 cargo test -p e2e ledger -- --ignored`: a thousand unless said.
 #[test]
-#[ignore = "takes half an hour"]
+#[ignore = "takes twenty minutes"]
 fn what_was_answered_is_counted_once_over_many_kills() {
     let kills = std::env::var("CHAOS_KILLS").ok();
     run(

@@ -39,11 +39,9 @@ async fn from_the_mail_to_the_second_step() {
     browser.goto(&mailed(&folder, "reset_password")).await;
     browser.fill("#password", NEW).await;
     browser.click("#submit").await;
-    let said = browser.text("[role=status]").await;
-    assert!(
-        said.contains("every session of your log-in was ended"),
-        "{said}"
-    );
+    browser
+        .says("main", "every session of your log-in was ended")
+        .await;
     log_in(&browser).await;
     browser.find("#create-first-key").await;
 

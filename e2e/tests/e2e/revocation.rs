@@ -72,7 +72,8 @@ fn limited(stack: &Stack) {
         greedy.presign("s3://bucket/k"),
         other.presign("s3://bucket/k"),
     );
-    // By now the burst is whole again: the clients above took longer to start than the few requests cost.
+    // By now the burst is whole again: the clients above took longer to start than the few requests cost. Half of it is
+    // this node's, and more as soon as the control plane hears where the demand is.
 
     let begun = Instant::now();
     let (answers, meanwhile) = std::thread::scope(|scope| {
@@ -92,7 +93,7 @@ fn limited(stack: &Stack) {
     );
     let earned = usize::try_from(took.as_millis() / 10).expect("not that long");
     assert!(
-        served >= 195 && served <= 200 + earned + 1,
+        served >= 95 && served <= 200 + earned + 1,
         "{served} in {took:?}"
     );
     assert!(slowed > 0, "a burst of 400 went through");
