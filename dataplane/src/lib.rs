@@ -54,6 +54,6 @@ mod workers;
 mod xml;
 
 pub use clock::Clock;
-pub use node::{Bound, Config, run};
+pub use node::{Bound, Config, LeftBehind, left_behind, run};
 pub use patience::Patience;
 pub use tls::Tls;

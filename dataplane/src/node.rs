@@ -39,6 +39,9 @@ const UNLOCKED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a node that ends waits for its last usage to be booked.
 const BOOKED_WITHIN: Duration = Duration::from_secs(3);
 
+/// The journal's folder in the data directory.
+const JOURNAL: &str = "journal";
+
 /// 64 MiB.
 const DOCUMENT_ROOM: usize = 64 * 1024;
 
@@ -177,7 +180,8 @@ impl Bound {
             ending,
             form_room: crate::form::room::Room::new(),
         });
-        node.limits.load(&config.data_dir);
+        let identity = Identity::load(&config.data_dir)?;
+        node.limits.load(&config.data_dir, identity.is_some());
         let reporting = [
             tokio::spawn(limits::report(node.clone())),
             tokio::spawn(refusals::report(node.clone())),
@@ -189,7 +193,7 @@ impl Bound {
         ];
         let watching = tokio::spawn(health::serve(health, node.clone()));
         // A node that has joined before serves from its disk; a new one answers 503 until it has joined.
-        let known = match Identity::load(&config.data_dir)? {
+        let known = match identity {
             Some(identity) => Some(start_from_disk(&node, &config, identity)?),
             None => None,
         };
@@ -224,7 +228,7 @@ impl Bound {
 /// The journal, and the account of leases as it stands at its end. Waits a little for the process before this one to let
 /// go of it.
 async fn open_journal(data_dir: &Path) -> anyhow::Result<(Arc<Journal>, Arc<Leases>)> {
-    let (dir, saved) = (data_dir.join("journal"), data_dir.join("leases"));
+    let (dir, saved) = (data_dir.join(JOURNAL), data_dir.join("leases"));
     let until = tokio::time::Instant::now() + UNLOCKED_WITHIN;
     let (journal, entries) = loop {
         let mut entries = Vec::new();
@@ -285,6 +289,26 @@ async fn link(node: Arc<Node>, config: Config, cache: Option<Cache>) -> anyhow::
     };
     push::run(node, cache, config.s3_address).await;
     Ok(())
+}
+
+/// Who the node in this data directory is, and whether it owes the control plane usage; `None` where none has joined. For a
+/// node that does not run. Fails if the directory cannot be read.
+pub fn left_behind(data_dir: &Path) -> anyhow::Result<Option<LeftBehind>> {
+    let Some(identity) = Identity::load(data_dir)? else {
+        return Ok(None);
+    };
+    Ok(Some(LeftBehind {
+        node_id: identity.node_id,
+        owes_usage: journal::has_unbooked(&data_dir.join(JOURNAL))?,
+    }))
+}
+
+/// A node that does not run any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftBehind {
+    pub node_id: String,
+    /// It answered requests that no control plane has booked: it must run once more.
+    pub owes_usage: bool,
 }
 
 /// [`Bound::bind`] and [`Bound::run`] by the system's clock.

@@ -60,6 +60,16 @@ struct Closed {
     keep_from: u64,
 }
 
+/// Whether the journal in `dir`, which nobody has open, holds what is not booked.
+pub fn has_unbooked(dir: &Path) -> io::Result<bool> {
+    for (name, booked) in segment::list(dir)? {
+        if !booked && !segment::read(&name.path(dir, booked))?.entries.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 impl Journal {
     /// Opens or makes the journal in `dir`, and tells `replay` every readable entry in order, with the sequence of its
     /// segment. Fails with `WouldBlock` while another process has it open. Segments that are booked are removed if they are before `keep_from`; `u64::MAX` keeps none.

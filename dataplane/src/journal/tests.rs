@@ -66,6 +66,26 @@ fn a_batch_goes_when_it_is_booked_and_its_number_is_never_given_again() {
 }
 
 #[test]
+fn who_looks_from_outside_sees_whether_anything_is_owed() {
+    let dir = TempDir::new().unwrap();
+    let owes = || has_unbooked(dir.path()).unwrap();
+    let (journal, _) = open(&dir, 1);
+    assert!(!owes(), "nothing was answered yet");
+    journal.append(&answered(1)).unwrap();
+    drop(journal);
+    assert!(owes());
+    let (journal, _) = open(&dir, 2);
+    journal.booked(Name::new(1, 1));
+    drop(journal);
+    assert!(!owes());
+    let (journal, _) = open(&dir, 3);
+    journal.append(&answered(2)).unwrap();
+    journal.rotate().unwrap();
+    drop(journal);
+    assert!(owes(), "closed is not booked");
+}
+
+#[test]
 fn two_processes_do_not_write_one_journal() {
     let dir = TempDir::new().unwrap();
     let first = open(&dir, 1).0;

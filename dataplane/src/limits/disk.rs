@@ -18,6 +18,16 @@ pub struct Known {
     pub tenants: Vec<TenantShares>,
 }
 
+impl Known {
+    pub fn nothing() -> Known {
+        Known {
+            number: 0,
+            floor: 0,
+            tenants: vec![],
+        }
+    }
+}
+
 pub struct Disk {
     path: PathBuf,
     written: Option<Known>,
@@ -30,12 +40,12 @@ impl Disk {
         let known = match std::fs::read(&path) {
             Ok(bytes) => Some(serde_json::from_slice(&bytes).unwrap_or_else(|error| {
                 tracing::error!(%error, "the shares on disk cannot be read: nothing is admitted before the control plane has said more");
-                Known { number: 0, floor: 0, tenants: vec![] }
+                Known::nothing()
             })),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
             Err(error) => {
                 tracing::error!(%error, "the shares on disk cannot be read: nothing is admitted before the control plane has said more");
-                Some(Known { number: 0, floor: 0, tenants: vec![] })
+                Some(Known::nothing())
             }
         };
         let disk = Disk {

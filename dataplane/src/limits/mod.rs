@@ -69,9 +69,11 @@ impl Told {
 }
 
 impl Limiters {
-    /// Begins with what an earlier process wrote down: the floor, and whatever was below it.
-    pub fn load(&self, dir: &Path) {
+    /// Begins with what an earlier process wrote down: the floor, and whatever was below it. A node that has joined and
+    /// finds nothing written down holds nothing until the control plane has told it more.
+    pub fn load(&self, dir: &Path, has_joined: bool) {
         let (disk, known) = disk::Disk::open(dir);
+        let known = known.or(has_joined.then(disk::Known::nothing));
         *lock(&self.disk) = Some(disk);
         let mut told = self.lock();
         if let Some(known) = known {

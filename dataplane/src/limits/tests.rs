@@ -86,10 +86,13 @@ fn a_restart_begins_with_the_floor_or_less() {
     let now = Instant::now();
     let begin = || {
         let limiters = Limiters::default();
-        limiters.load(dir.path());
+        limiters.load(dir.path(), true);
         limiters
     };
-    assert_eq!(begin().floor(), WHOLE);
+    assert!(!begin().has_share(), "what it held is not known");
+    let new = Limiters::default();
+    new.load(dir.path(), false);
+    assert_eq!(new.floor(), WHOLE);
     let tenants = [("more", Some(WHOLE)), ("less", Some(WHOLE / 10))];
     begin()
         .apply(&allotment(7, WHOLE / 2, &tenants), now)

@@ -9,7 +9,9 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::{broadcast, watch};
-use wire::{BUCKETS_PATH, FromNode, JOIN_PATH, Join, Joined, STREAM_PATH, ToNode};
+use wire::{
+    Allotment, BUCKETS_PATH, FromNode, JOIN_PATH, Join, Joined, STREAM_PATH, ToNode, WHOLE,
+};
 
 #[derive(Clone)]
 pub struct Control {
@@ -19,6 +21,17 @@ pub struct Control {
     said: watch::Sender<Vec<FromNode>>,
     cut: broadcast::Sender<()>,
     token: Arc<Mutex<String>>,
+}
+
+/// The first word of every stream: all of everybody's limits are this node's, unless it was told otherwise before.
+fn whole_share() -> ToNode {
+    ToNode::Allotment(Allotment {
+        number: 0,
+        floor: WHOLE,
+        hold_seconds: 600,
+        whole: false,
+        tenants: vec![],
+    })
 }
 
 impl Control {
@@ -171,7 +184,7 @@ async fn serve(control: Control, mut socket: WebSocket) {
                     control.said.send_modify(|said| said.push(message));
                     if hello {
                         let first = control.first.lock().unwrap().clone();
-                        for text in first {
+                        for text in std::iter::once(encode(&whole_share())).chain(first) {
                             socket.send(Message::text(text)).await.unwrap();
                         }
                     }

@@ -7,8 +7,10 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use e2e::balancer::Balancer;
-use e2e::{Client, Process, http, until};
-use nix::sys::signal::Signal;
+use e2e::process::run;
+use e2e::{Client, Process, Stack, http, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::house::{House, READY_WITHIN};
@@ -65,6 +67,85 @@ fn a_receipt_counts_the_nodes_that_refuse_the_key_and_names_the_one_that_says_no
     });
     let refused = second.at(&house.s3(2)).aws_fails(&["s3", "ls"]);
     assert!(refused.contains("InvalidAccessKeyId"), "{refused}");
+}
+
+/// Each hears what the other changes, and the nodes of the one that is killed go over to the other.
+#[test]
+fn one_of_two_control_planes_is_killed_and_every_change_goes_on_reaching_every_node() {
+    let house = House::with_controlplanes(2, 3);
+    let mut planes: Vec<_> = (0..2)
+        .map(|number| Some(house.controlplane_number(number)))
+        .collect();
+    let _nodes = fleet(&house, 3);
+    let tenant = house.tenant(&house.s3(0));
+    tenant.aws(&["s3", "mb", "s3://bucket"]);
+    let changed_by = |controlplane: usize| {
+        let create = ["key", "create", "--tenant", &tenant.tenant_id];
+        let key = house.ask_number(controlplane, &create);
+        let key = Client::new(house.folder.path(), &key, &tenant.endpoint);
+        for node in 0..3 {
+            until("the new key opens everywhere", READY_WITHIN, || {
+                let there = key.at(&house.s3(node));
+                let mut list = there.aws_command(&["s3", "ls", "s3://bucket"]);
+                run(&mut list, READY_WITHIN).status.success().then_some(())
+            });
+        }
+        let revoke = ["key", "revoke", &key.access_key_id];
+        until("every node refuses it", READY_WITHIN, || {
+            let receipt = house.ask_number(controlplane, &revoke);
+            (count(&receipt, "nodes") == 3 && count(&receipt, "pending") == 0).then_some(())
+        });
+        for node in 0..3 {
+            let refused = key.at(&house.s3(node)).aws_fails(&["s3", "ls"]);
+            assert!(refused.contains("InvalidAccessKeyId"), "{refused}");
+        }
+    };
+    changed_by(0);
+    changed_by(1);
+    for (killed, other) in [(0, 1), (1, 0)] {
+        planes[killed].take().expect("it runs").kill();
+        changed_by(other);
+        planes[killed] = Some(house.controlplane_number(killed));
+        changed_by(killed);
+    }
+}
+
+/// Whoever starts fewer data planes has a smaller fleet, at once, whose limits are whole; unless one still owes usage.
+#[test]
+fn up_with_fewer_data_planes_removes_those_that_are_not_started() {
+    let mut stack = Stack::start(3);
+    let client = stack.tenant("shrinking");
+    client.aws(&["s3", "mb", "s3://kept"]);
+    let nodes = |stack: &Stack| {
+        let nodes = stack.ask(&["node", "list"]);
+        nodes.as_array().map_or(0, Vec::len)
+    };
+    let start = |stack: &mut Stack, dataplanes: u16| {
+        let (well, said) = stack.stop();
+        assert!(well, "{said}");
+        stack.addresses.dataplanes = dataplanes;
+        stack.up();
+        nodes(stack)
+    };
+    assert_eq!(nodes(&stack), 3);
+    assert_eq!(start(&mut stack, 1), 1);
+    assert_eq!(start(&mut stack, 2), 2, "it joins as a new one");
+    client
+        .at(&stack.endpoint(2))
+        .aws(&["s3", "ls", "s3://kept"]);
+
+    // Killed with usage that nobody has booked: with its control plane standing still, nobody can.
+    let controlplane = i32::try_from(stack.pid_of("controlplane --http")).expect("a process id");
+    kill(Pid::from_raw(controlplane), Signal::SIGSTOP).expect("it runs");
+    client
+        .at(&stack.endpoint(2))
+        .aws(&["s3", "ls", "s3://kept"]);
+    stack.kill();
+    stack.addresses.dataplanes = 1;
+    stack.up();
+    assert_eq!(nodes(&stack), 2, "it owes usage");
+    assert_eq!(start(&mut stack, 2), 2);
+    assert_eq!(start(&mut stack, 1), 1, "it has run once more");
 }
 
 fn count(receipt: &Value, name: &str) -> usize {

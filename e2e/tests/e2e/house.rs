@@ -19,7 +19,8 @@ pub const READY_WITHIN: Duration = Duration::from_secs(60);
 pub struct House {
     pub postgres: Postgres,
     engine: Running,
-    http: u16,
+    /// Of each control plane.
+    http: Vec<u16>,
     /// Of each node.
     s3: Vec<u16>,
     pub folder: TempDir,
@@ -28,20 +29,24 @@ pub struct House {
 
 impl House {
     pub fn build(nodes: usize) -> Self {
+        Self::with_controlplanes(1, nodes)
+    }
+
+    pub fn with_controlplanes(controlplanes: usize, nodes: usize) -> Self {
         let turn = Turn::wait();
         let folder = folder();
         Self {
             postgres: Postgres::start(folder.path().join("postgres")),
             engine: Engine::SeaweedFs.start(folder.path()),
-            http: ports::free(&[0, 1]),
+            http: (0..controlplanes).map(|_| ports::free(&[0, 1])).collect(),
             s3: (0..nodes).map(|_| ports::free(&[0, 1])).collect(),
             folder,
             _turn: turn,
         }
     }
 
-    fn web(&self) -> String {
-        format!("http://127.0.0.1:{}", self.http)
+    fn web(&self, controlplane: usize) -> String {
+        format!("http://127.0.0.1:{}", self.http[controlplane])
     }
 
     /// Nodes count from 0.
@@ -50,23 +55,28 @@ impl House {
     }
 
     pub fn controlplane(&self) -> Process {
+        self.controlplane_number(0)
+    }
+
+    /// Control planes count from 0.
+    pub fn controlplane_number(&self, number: usize) -> Process {
+        let port = self.http[number];
         let mut command = Command::new(tools::vaultaire());
         command
-            .args([
-                "controlplane",
-                "--http",
-                &format!("127.0.0.1:{}", self.http),
-            ])
+            .args(["controlplane", "--http", &format!("127.0.0.1:{port}")])
             .env("DATABASE_URL", self.postgres.url())
             .env("VAULTAIRE_MASTER_KEY", MASTER_KEY)
             .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN)
             .env("VAULTAIRE_S3_ENDPOINT", self.s3(0))
             .envs(self.engine.environment());
-        self.start("controlplane", &command, self.http)
+        self.start(&format!("controlplane-{number}"), &command, port)
     }
 
-    /// It is told where the control plane is, and nothing of the database or the engine.
+    /// It is told where the control planes are, and nothing of the database or the engine.
     pub fn dataplane(&self, node: usize, join_token: Option<&str>) -> Process {
+        let controlplanes: Vec<_> = (0..self.http.len())
+            .map(|number| self.web(number))
+            .collect();
         let mut command = Command::new(tools::vaultaire());
         command
             .args([
@@ -76,7 +86,7 @@ impl House {
                 "--data-dir",
             ])
             .arg(self.folder.path().join(format!("node-{node}")))
-            .env("VAULTAIRE_CONTROL_URL", self.web())
+            .env("VAULTAIRE_CONTROL_URL", controlplanes.join(","))
             .env("VAULTAIRE_DRAIN_DELAY_SECONDS", "1");
         if let Some(token) = join_token {
             command.env("VAULTAIRE_JOIN_TOKEN", token);
@@ -100,7 +110,7 @@ impl House {
 
     pub fn join_token(&self) -> String {
         let headers = format!("Authorization: Bearer {ADMIN_TOKEN}\r\n");
-        let url = format!("{}/api/v1/admin/join-tokens", self.web());
+        let url = format!("{}/api/v1/admin/join-tokens", self.web(0));
         let answer = http::ask("POST", &url, &headers).expect("the control plane answers");
         let body: Value = serde_json::from_str(&answer.body).expect("it answers with JSON");
         body["join_token"]
@@ -126,23 +136,28 @@ impl House {
     }
 
     pub fn ask(&self, words: &[&str]) -> Value {
-        let mut command = Command::new(tools::vaultaire());
-        clear_environment(&mut command);
-        command
-            .env("VAULTAIRE_URL", self.web())
-            .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN);
+        self.ask_number(0, words)
+    }
+
+    /// As [`ask`](Self::ask), of one control plane.
+    pub fn ask_number(&self, controlplane: usize, words: &[&str]) -> Value {
+        let mut command = self.command(controlplane);
         let said = succeed(command.args(words).arg("--json"), READY_WITHIN);
         serde_json::from_str(&said).expect("it answers with JSON")
     }
 
     /// As [`ask`](Self::ask), in the words for people.
     pub fn say(&self, words: &[&str]) -> String {
+        succeed(self.command(0).args(words), READY_WITHIN)
+    }
+
+    fn command(&self, controlplane: usize) -> Command {
         let mut command = Command::new(tools::vaultaire());
         clear_environment(&mut command);
         command
-            .env("VAULTAIRE_URL", self.web())
+            .env("VAULTAIRE_URL", self.web(controlplane))
             .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN);
-        succeed(command.args(words), READY_WITHIN)
+        command
     }
 
     /// What nobody but the control plane may know.

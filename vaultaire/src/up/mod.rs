@@ -10,6 +10,7 @@ mod postgres;
 mod progress;
 mod quickstart;
 mod run_as;
+mod surplus;
 mod tools;
 mod tree;
 
@@ -124,5 +125,6 @@ async fn start(
     for number in 1..=addresses.s3.len() {
         planes.start_dataplane(tree, number).await?;
     }
+    planes.remove_surplus().await?;
     planes.await_probe().await
 }
