@@ -118,7 +118,7 @@ async fn a_forgotten_where_shows_ones_own_rows_and_no_others() {
 }
 
 #[tokio::test]
-async fn another_tenants_rows_can_be_neither_changed_nor_made() {
+async fn row_08_another_tenants_rows_can_be_neither_changed_nor_made() {
     let plane = Plane::start().await;
     let (one, two) = two_tenants(&plane).await;
     let mut tx = plane.cp.begin_tenant(one).await.unwrap();
@@ -198,7 +198,7 @@ async fn a_tenants_transaction_cannot_read_secrets_of_the_installation() {
 }
 
 #[tokio::test]
-async fn the_audit_log_is_added_to_and_nothing_else() {
+async fn row_15_the_audit_log_is_added_to_and_nothing_else() {
     let plane = Plane::start().await;
     let (one, _) = two_tenants(&plane).await;
     for sql in [

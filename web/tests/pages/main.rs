@@ -1,10 +1,8 @@
 //! The pages through the real router, on a fresh database each. `scripts/with-postgres cargo test -p web` runs them.
 
-mod access;
 mod accounts;
 mod buckets;
-mod forgery;
-mod headers;
+mod hostile;
 mod keys;
 mod logins;
 mod site;

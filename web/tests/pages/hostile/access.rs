@@ -5,9 +5,9 @@ use controlplane::accounts::{Role, may};
 use http::{Method, Request, StatusCode};
 use web::Access;
 
-use crate::site::{Site, create_key, pair};
+use crate::site::{Browser, PASSWORD, Page, Site, create_key, pair};
 
-fn concrete(path: &str) -> String {
+pub fn concrete(path: &str) -> String {
     path.replace("{access_key_id}", "VLT00000000000000000")
         .replace("{session_id}", NOBODY)
         .replace("{member_id}", NOBODY)
@@ -32,7 +32,7 @@ fn of_bucket(path: &str) -> StatusCode {
 const NOBODY: &str = "00000000000000000000000000000000";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_is_sent_from_every_members_route_to_the_log_in() {
+async fn row_08_a_stranger_is_sent_from_every_members_route_to_the_log_in() {
     let site = Site::start().await;
     let mut member = site.member("Engines", "ada@engines.example").await;
     let id = create_key(&mut member, "backup").await;
@@ -87,7 +87,7 @@ async fn a_stranger_is_sent_from_every_members_route_to_the_log_in() {
 
 /// Every route as every role: what the table of roles denies is refused before anything else is looked at.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_role_may_what_the_table_says_and_nothing_else() {
+async fn row_09_every_role_may_what_the_table_says_and_nothing_else() {
     let site = Site::start().await;
     let mut owner = site.member("Engines", "ada@engines.example").await;
     let mut team = vec![];
@@ -122,7 +122,7 @@ async fn every_role_may_what_the_table_says_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_posts_their_way_up_or_across() {
+async fn row_09_nobody_posts_their_way_up_or_across() {
     let site = Site::start().await;
     let mut owner = site.member("Engines", "ada@engines.example").await;
     let mut eve = site.member("Evil", "eve@evil.example").await;
@@ -140,7 +140,7 @@ async fn nobody_posts_their_way_up_or_across() {
     };
     for id in [first, second] {
         let path = format!("/members/{id}");
-        let form = |page: &crate::site::Page| {
+        let form = |page: &Page| {
             let token = page.hidden_fields("/logout").remove(0);
             vec![token, pair("role", "owner"), pair("tenant_id", "x")]
         };
@@ -173,7 +173,7 @@ async fn nobody_posts_their_way_up_or_across() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_tenants_key_is_as_unknown_as_one_that_never_was() {
+async fn row_08_another_tenants_key_is_as_unknown_as_one_that_never_was() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
     let mut eve = site.member("Evil", "eve@evil.example").await;
@@ -186,7 +186,7 @@ async fn another_tenants_key_is_as_unknown_as_one_that_never_was() {
     assert!(!form.has(&id));
     let token = form.hidden_fields("/logout");
     let ours = [("sec-fetch-site", "same-origin")];
-    let same = |a: &crate::site::Page, b: &crate::site::Page| {
+    let same = |a: &Page, b: &Page| {
         assert_eq!(a.status, StatusCode::NOT_FOUND);
         assert_eq!((a.status, &a.body), (b.status, &b.body));
     };
@@ -216,5 +216,88 @@ async fn without_a_database_a_page_says_so_and_nothing_more() {
     let id = page.header("x-request-id").expect("a request id");
     assert_eq!(page.element("request-id"), id);
     assert!(!page.has("pool") && !page.has("sqlx") && !page.has("postgres"));
+    site.close().await;
+}
+
+/// What addresses can name, of one tenant.
+async fn ids_of(site: &Site, owner: &mut Browser, email: &str) -> Vec<(&'static str, String)> {
+    let after = |page: &Page, mark: &str| {
+        let (_, rest) = page.body.split_once(mark).unwrap_or_else(|| panic!("{mark}"));
+        rest.split(['"', '/']).next().unwrap_or_default().to_owned()
+    };
+    site.bucket(email, "theirs").await;
+    let key = create_key(owner, "theirs").await;
+    let colleague = format!("colleague-of-{email}");
+    site.colleague(owner, &colleague, "developer").await;
+    let mut second = site.browser();
+    let form = second.get("/login").await;
+    let fields = [("email", email), ("password", PASSWORD)];
+    second.submit("/login", &form, &fields).await;
+    let form = owner.get("/members").await;
+    let fields = [("email", "invited@engines.example"), ("role", "billing")];
+    owner.submit("/members", &form, &fields).await;
+    let (team, account) = (owner.get("/members").await, owner.get("/account").await);
+    vec![
+        ("{bucket}", "theirs".to_owned()),
+        ("{access_key_id}", key.element("access-key-id").to_owned()),
+        ("{member_id}", after(&team, "data-member=\"")),
+        ("{invitation_id}", after(&team, "data-take-back=\"")),
+        ("{session_id}", after(&account, "data-end=\"")),
+    ]
+}
+
+/// Another's ids on every route, with every method, and with a form that is right but for whose it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_08_anothers_ids_are_unknown_on_every_route_and_method() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    let mut eve = site.member("Evil", "eve@evil.example").await;
+    let ids = ids_of(&site, &mut ada, "ada@engines.example").await;
+    let token = eve.get("/dashboard").await.hidden_fields("/logout");
+    let mut form = token.clone();
+    for (name, value) in [
+        ("name", "theirs"),
+        ("key", "a"),
+        ("step", "put"),
+        ("setting", "links"),
+        ("lifetime", "1h"),
+        ("role", "billing"),
+        ("overlap", "1d"),
+        ("password", PASSWORD),
+    ] {
+        form.push(pair(name, value));
+    }
+    let mut walked = 0;
+    for (route, access) in web::route_table() {
+        if access == Access::Public || !route.contains('{') {
+            continue;
+        }
+        let mut path = route.to_owned();
+        for (name, id) in &ids {
+            path = path.replace(name, id);
+        }
+        assert!(!path.contains('{'), "say in `ids_of` what {route} names");
+        let path = format!("{path}?key=a");
+        for method in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "POST"] {
+            let page = match method {
+                "POST" => {
+                    let ours = [("sec-fetch-site", "same-origin")];
+                    eve.post(&path, &form, &ours).await
+                }
+                method => {
+                    let request = Request::builder().method(method).uri(&path);
+                    let request = request.header("sec-fetch-site", "same-origin");
+                    eve.send(request, Body::empty()).await
+                }
+            };
+            let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
+            assert!(unknown.contains(&page.status), "{method} {path}: {}", page.status);
+            walked += usize::from(page.status == StatusCode::NOT_FOUND);
+        }
+        // The twin: to its owner the same address is no unknown one.
+        let own = ada.get(&path).await;
+        assert_ne!(own.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert!(walked >= 30, "{walked}");
     site.close().await;
 }

@@ -19,7 +19,7 @@ fn token(page: &Page) -> String {
 const OURS: [(&str, &str); 1] = [("sec-fetch-site", "same-origin")];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_without_the_sessions_own_token_is_refused() {
+async fn row_01_a_form_without_the_sessions_own_token_is_refused() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
     let mut eve = site.member("Evil", "eve@evil.example").await;
@@ -37,7 +37,7 @@ async fn a_form_without_the_sessions_own_token_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_form_from_another_site_is_refused_even_with_the_token() {
+async fn row_01_a_form_from_another_site_is_refused_even_with_the_token() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
     let own = token(&ada.get("/dashboard").await);
@@ -63,7 +63,7 @@ async fn a_form_from_another_site_is_refused_even_with_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_form_of_a_member_wants_the_token() {
+async fn row_01_every_form_of_a_member_wants_the_token() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
     let page = create_key(&mut ada, "backup").await;
@@ -85,7 +85,7 @@ async fn every_form_of_a_member_wants_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_is_logged_in_or_signed_up_by_another_sites_form() {
+async fn row_01_nobody_is_logged_in_or_signed_up_by_another_sites_form() {
     let site = Site::start().await;
     site.member("Engines", "eve@evil.example").await;
     let form = site.browser().get("/login").await;
@@ -114,5 +114,36 @@ async fn nobody_is_logged_in_or_signed_up_by_another_sites_form() {
     let fields = [("email", "eve@evil.example"), ("password", PASSWORD)];
     let page = own.submit("/login", &form, &fields).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER);
+    site.close().await;
+}
+
+/// Whatever changes something, now and when there is more of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_01_every_route_of_the_table_wants_origin_and_token() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "vaults").await;
+    let own = token(&ada.get("/dashboard").await);
+    let with_token = vec![pair("csrf_token", &own)];
+    let mut walked = 0;
+    for (path, access) in web::route_table() {
+        let path = super::access::concrete(path);
+        let foreign = [("origin", "https://evil.example")];
+        let page = ada.post(&path, &with_token, &foreign).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(page.has("not sent from a page of this site"), "{path}");
+        let page = ada.post(&path, &[], &OURS).await;
+        if page.status == StatusCode::METHOD_NOT_ALLOWED || page.status == StatusCode::NOT_FOUND {
+            assert!(access == web::Access::Public || page.status != StatusCode::NOT_FOUND);
+            continue; // nothing can be sent there
+        }
+        walked += 1;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+        assert!(page.has("The form was opened before"), "{path}");
+    }
+    assert!(walked >= 30, "{walked}");
+    // The twin: the same token, from our own page.
+    let page = forge(&mut ada, Some(&own), &OURS).await;
+    assert_eq!(page.status, StatusCode::OK);
     site.close().await;
 }

@@ -40,7 +40,7 @@ fn stylesheet(page: &Page) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_response_bears_them() {
+async fn row_17_every_response_bears_them() {
     let site = Site::start().await;
     let mut visitor = site.browser();
     let landing = visitor.get("/").await;
@@ -91,7 +91,7 @@ async fn refusals_of_the_router_are_pages_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_tls_cookies_are_bound_to_the_host_and_plain_http_is_given_up() {
+async fn row_18_over_tls_cookies_are_bound_to_the_host_and_plain_http_is_given_up() {
     let site = Site::at("https://storage.example").await;
     let mut browser = site.browser();
     let form = browser.get("/signup").await;
@@ -132,5 +132,69 @@ async fn files_are_kept_for_good_under_their_hash_and_asked_for_again_without() 
     let again = Request::get("/static/site.css").header("if-none-match", tag);
     let again = browser.send(again, Body::empty()).await;
     assert_eq!(again.status, StatusCode::NOT_MODIFIED);
+    site.close().await;
+}
+
+/// On every route there is, with and without a session: no page in a frame, nothing inline, nothing from elsewhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_17_no_page_can_be_framed_or_run_what_stands_in_it() {
+    let site = Site::start().await;
+    let mut member = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "vaults").await;
+    for (path, _) in web::route_table() {
+        let path = super::access::concrete(path);
+        if path.starts_with("/static/") {
+            continue; // its address bears a hash: above
+        }
+        check(&site.browser().get(&path).await, &path);
+        check(&member.get(&path).await, &path);
+    }
+    site.close().await;
+}
+
+/// What operators ask is on a port of their own, and no other site's script reads an answer of ours.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_07_the_public_port_tells_strangers_nothing() {
+    let site = Site::start().await;
+    let mut member = site.member("Engines", "ada@engines.example").await;
+    let evil = || {
+        [
+            ("origin", "https://evil.example"),
+            ("access-control-request-method", "GET"),
+        ]
+    };
+    for path in [
+        "/metrics",
+        "/debug",
+        "/debug/pprof/",
+        "/healthz",
+        "/readyz",
+        "/api/v1/admin/tenants",
+        "/api/v1/nothing",
+    ] {
+        let page = site.browser().get(path).await;
+        let hidden = [StatusCode::UNAUTHORIZED, StatusCode::NOT_FOUND];
+        assert!(hidden.contains(&page.status), "{path}: {}", page.status);
+        assert!(!page.has("vaultaire_"), "{path}");
+    }
+    for path in ["/", "/login", "/dashboard", "/access-keys", "/api/v1/admin/tenants"] {
+        for method in ["GET", "OPTIONS"] {
+            let mut request = Request::builder().method(method).uri(path);
+            for (name, value) in evil() {
+                request = request.header(name, value);
+            }
+            let page = member.send(request, Body::empty()).await;
+            let cors = page.headers.keys();
+            let cors: Vec<_> = cors
+                .filter(|name| name.as_str().starts_with("access-control-"))
+                .collect();
+            assert!(cors.is_empty(), "{method} {path}: {cors:?}");
+        }
+    }
+    // The twin: the port that is for them.
+    use tower::ServiceExt;
+    let request = Request::get("/metrics").body(Body::empty());
+    let answer = site.cp.health().oneshot(request.expect("a request")).await;
+    assert_eq!(answer.expect("infallible").status(), StatusCode::OK);
     site.close().await;
 }
