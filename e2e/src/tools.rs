@@ -52,6 +52,11 @@ pub fn weed() -> PathBuf {
     installed(folder().join("weed"))
 }
 
+/// The list of the dashboard's routes.
+pub fn routes() -> PathBuf {
+    workspace().join("web/routes.md")
+}
+
 /// A script in `e2e/clients`.
 pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use e2e::process::within;
 use e2e::stack::ready;
 use e2e::{Process, ports};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -145,6 +146,17 @@ impl Chromium {
     pub async fn run(&self, script: &str, arguments: Vec<Value>) -> Value {
         let done = self.page.execute(script, arguments).await;
         done.unwrap_or_else(|error| panic!("{script:.60}: {error}"))
+    }
+
+    /// One key after the other, to whatever has the focus.
+    pub async fn press(&self, keys: &[char]) {
+        let mut actions = KeyActions::new("keys".to_owned());
+        for value in keys.iter().copied() {
+            actions = actions.then(KeyAction::Down { value });
+            actions = actions.then(KeyAction::Up { value });
+        }
+        let pressed = self.page.perform_actions(actions).await;
+        pressed.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
     }
 
     pub async fn resize(&self, width: u32, height: u32) {

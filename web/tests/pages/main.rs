@@ -5,5 +5,6 @@ mod buckets;
 mod hostile;
 mod keys;
 mod logins;
+mod routes;
 mod site;
 mod story;
