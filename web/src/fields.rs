@@ -19,6 +19,11 @@ impl Pairs {
         !self.get(name).is_empty()
     }
 
+    /// Whether one of the values of that name is this one.
+    pub fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(n, v)| n == name && v == value)
+    }
+
     /// Every value of that name, in order.
     pub fn all(&self, name: &str) -> Vec<String> {
         let named = self.0.iter().filter(|(given, _)| given == name);
@@ -62,6 +67,7 @@ mod tests {
         assert_eq!(sent.all("key"), ["a", "b"]);
         assert_eq!(sent.words("list"), ["x", "y", "z"]);
         assert_eq!(sent.get("other"), "");
+        assert!(sent.has("key", "b") && !sent.has("key", "c"));
         assert_eq!(encode("a/b&c=ü"), "a%2Fb%26c%3D%C3%BC");
     }
 }

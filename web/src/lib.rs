@@ -216,6 +216,16 @@ fn storage() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             post(buckets::delete_objects::submit),
         ),
         (
+            "/buckets/{bucket}/deleted",
+            Access::changed_by(ManageBuckets),
+            get(buckets::deleted::show),
+        ),
+        (
+            "/buckets/{bucket}/restore",
+            Access::changed_by(ManageBuckets),
+            post(buckets::restore::submit),
+        ),
+        (
             "/buckets/{bucket}/sign",
             Access::changed_by(ManageBuckets),
             post(buckets::sign::submit),

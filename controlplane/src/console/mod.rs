@@ -4,6 +4,7 @@
 mod objects;
 mod settings;
 mod sign;
+mod versions;
 
 use std::time::Duration;
 
@@ -18,9 +19,10 @@ use crate::db::access_keys::Hidden;
 use crate::secrets::Purpose;
 use crate::{ControlPlane, Error, Tx, access_keys, audit, db, random};
 
-pub use objects::{Listing, Object, ObjectHead, Version};
+pub use objects::{Kept, Listing, Object, ObjectHead};
 pub use settings::{Expiry, Lock, LockMode, Versioning};
 pub use sign::{Form, Signer};
+pub use versions::{Deleted, DeletedObject, Version};
 
 /// How long a session's key lives; within [`RENEW`] of its end the session gets another.
 const LIFE: chrono::Duration = chrono::Duration::hours(12);

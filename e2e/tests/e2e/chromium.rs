@@ -71,8 +71,12 @@ impl Chromium {
     }
 
     pub async fn has(&self, css: &str) -> bool {
+        self.count(css).await > 0
+    }
+
+    pub async fn count(&self, css: &str) -> usize {
         let found = self.page.find_all(Locator::Css(css)).await;
-        !found.expect("a page is open").is_empty()
+        found.expect("a page is open").len()
     }
 
     pub async fn click(&self, css: &str) {

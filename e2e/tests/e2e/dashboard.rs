@@ -53,6 +53,11 @@ async fn a_bucket_and_its_objects_from_their_making_to_their_end() {
         .await;
     browser.run("document.querySelectorAll('#objects input[type=checkbox]').forEach((box) => box.click())", vec![]).await;
     browser.click("#delete-marked").await;
+    // Nothing of it could be had back: it takes the name.
+    browser.fill("#typed", "press").await;
+    browser.click("#confirm-delete").await;
+    assert!(browser.is_shown("#typed-error").await);
+    browser.fill("#typed", "press-kit").await;
     browser.click("#confirm-delete").await;
     browser.says("#notice", "Deleted.").await;
     browser.find("#empty").await;
@@ -85,8 +90,62 @@ async fn objects_can_be_uploaded_and_deleted_without_scripts() {
     browser.click("#objects td.name a").await;
     browser.says("#preview", "spread spectrum").await;
     browser.click("#delete-object").await;
+    browser.fill("#typed", "draft 1.txt").await;
     browser.click("#confirm-delete").await;
     browser.says("#notice", "Deleted.").await;
+}
+
+/// Overwritten, deleted, and had back: with scripts off, so that none of it hangs on them.
+#[tokio::test]
+async fn what_was_overwritten_or_deleted_is_had_back() {
+    let stack = Stack::start(1);
+    let folder = stack.folder().to_owned();
+    let browser = Chromium::start(&folder, false).await;
+    let goto = async |path: &str| browser.goto(&format!("{}{path}", stack.web())).await;
+    goto("/signup").await;
+    sign_up(&browser, "rosalind@engines.example").await;
+    make_bucket(&stack, &browser, "plates").await;
+    goto("/buckets/plates/deleted").await;
+    browser.says("#empty", "Nothing is kept").await;
+    goto("/buckets/plates/settings").await;
+    browser.click("#enable-versioning").await;
+    browser.find(".notice.good").await;
+    for text in ["first", "second"] {
+        goto("/buckets/plates").await;
+        let file = folder.join("photo 51.txt");
+        fs::write(&file, text).unwrap();
+        let input = browser.find("#file").await;
+        let sent = input.send_keys(&file.display().to_string()).await;
+        sent.expect("a file is chosen");
+        browser.click("#upload-button").await;
+        browser.says("#notice", "Uploaded.").await;
+    }
+    browser.click("#objects td.name a").await;
+    browser.says("#preview", "second").await;
+    browser.click("[data-restore]").await;
+    browser.find("#restored").await;
+    browser.says("#preview", "first").await;
+
+    // Deleting hides it, and asks for no name.
+    browser.click("#delete-object").await;
+    assert!(!browser.has("#typed").await);
+    browser.click("#confirm-delete").await;
+    browser.find("#empty").await;
+    goto("/buckets/plates/deleted").await;
+    browser.click("#deleted td.name a").await;
+    browser.click("#restore-object").await;
+    browser.find("#restored").await;
+    browser.says("#preview", "first").await;
+
+    // A version by itself is gone for good.
+    let before = browser.count("[data-delete-version]").await;
+    browser.click("#versions tr:last-child [data-delete-version]").await;
+    browser.fill("#typed", "photo 51.txt").await;
+    browser.click("#confirm-delete").await;
+    browser.says("#notice", "Deleted.").await;
+    browser.click("#objects td.name a").await;
+    browser.says("#preview", "first").await;
+    assert_eq!(browser.count("[data-delete-version]").await, before - 1);
 }
 
 pub async fn drop_files(browser: &Chromium) {

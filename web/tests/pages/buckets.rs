@@ -25,6 +25,7 @@ async fn another_tenants_bucket_is_as_unknown_as_one_that_never_was() {
         "",
         "/settings",
         "/delete",
+        "/deleted",
         "/object?key=a",
         "/download?key=a",
     ] {
@@ -45,6 +46,7 @@ async fn another_tenants_bucket_is_as_unknown_as_one_that_never_was() {
         "/folders",
         "/delete",
         "/delete-objects",
+        "/restore",
         "/object",
     ] {
         let theirs = send(&mut eve, &format!("/buckets/vaults{tail}"), &fields).await;
@@ -67,6 +69,7 @@ async fn a_role_sees_and_does_what_it_may() {
         ("/buckets/vaults/sign", vec![("step", "put"), ("key", "a")]),
         ("/buckets/vaults/folders", vec![("name", "")]),
         ("/buckets/vaults/delete-objects", vec![]),
+        ("/buckets/vaults/restore", vec![("key", "a")]),
         ("/buckets/vaults/settings", vec![("setting", "links")]),
         ("/buckets/vaults/delete", vec![("name", "x")]),
     ];
@@ -115,6 +118,15 @@ async fn without_a_data_plane_the_pages_say_so() {
     assert!(page.has("cannot be reached"));
     // What nodes act upon is the control plane's own, and can be changed all the same.
     let fields = [("setting", "public"), ("public_read", "on")];
+    let unnamed = send(&mut ada, "/buckets/vaults/settings", &fields).await;
+    assert_eq!(unnamed.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!unnamed.element("public-name-error").is_empty());
+    assert!(!ada.get("/buckets").await.has(">Public</span>"));
+    let fields = [
+        ("setting", "public"),
+        ("public_read", "on"),
+        ("typed", "vaults"),
+    ];
     let saved = send(&mut ada, "/buckets/vaults/settings", &fields).await;
     assert_eq!(saved.location(), "/buckets/vaults/settings?done=saved");
     assert!(ada.get("/buckets").await.has(">Public</span>"));
@@ -130,6 +142,31 @@ async fn without_a_data_plane_the_pages_say_so() {
     let refused = send(&mut ada, "/buckets/vaults/settings", &fields).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.has("id=\"refused\""), "{}", refused.body);
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_is_refused_says_where_and_keeps_what_was_typed() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "vaults").await;
+    let path = "/buckets/vaults/settings";
+    let fields = [
+        ("setting", "cors-add"),
+        ("origins", "https://a.example"),
+        ("method", "PUT"),
+        ("max_age", "soon"),
+    ];
+    let again = send(&mut ada, path, &fields).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!again.element("max-age-error").is_empty());
+    assert!(again.has("value=\"https://a.example\"") && again.has("value=\"soon\""));
+    assert!(again.has("value=\"PUT\" checked") && !again.has("value=\"GET\" checked"));
+    assert!(again.has("<details open>"), "{}", again.body);
+    let mut fields = fields;
+    fields[3] = ("max_age", "60");
+    let saved = send(&mut ada, path, &fields).await;
+    assert_eq!(saved.location(), "/buckets/vaults/settings?done=saved");
     site.close().await;
 }
 

@@ -19,9 +19,10 @@ pub fn concrete(path: &str) -> String {
 /// What a member gets with a plain GET: some routes only take forms, and some need the data plane, which is not there.
 fn of_bucket(path: &str) -> StatusCode {
     match path {
-        "/buckets/vaults/folders" | "/buckets/vaults/delete-objects" | "/buckets/vaults/sign" => {
-            StatusCode::METHOD_NOT_ALLOWED
-        }
+        "/buckets/vaults/folders"
+        | "/buckets/vaults/delete-objects"
+        | "/buckets/vaults/restore"
+        | "/buckets/vaults/sign" => StatusCode::METHOD_NOT_ALLOWED,
         "/buckets/vaults/object?key=a" => StatusCode::SERVICE_UNAVAILABLE,
         "/buckets/vaults/download?key=a" => StatusCode::SEE_OTHER,
         _ => StatusCode::OK,
