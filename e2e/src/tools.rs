@@ -48,6 +48,18 @@ pub fn axe() -> PathBuf {
     installed(folder().join("axe.min.js"))
 }
 
+/// The script that drives Lighthouse, beside what it needs.
+pub fn lighthouse() -> PathBuf {
+    let script = folder().join("lighthouse/run.mjs");
+    assert!(script.exists(), "{} is missing: run `make lighthouse`", script.display());
+    script
+}
+
+/// Where reports are written.
+pub fn docs() -> PathBuf {
+    workspace().join("docs")
+}
+
 pub fn weed() -> PathBuf {
     installed(folder().join("weed"))
 }

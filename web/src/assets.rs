@@ -7,6 +7,8 @@ use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use tower_http::compression::CompressionLayer;
 
 use crate::failure::Failure;
 
@@ -82,6 +84,12 @@ pub fn url(name: &str) -> String {
     }
 }
 
+/// Sheets and scripts travel compressed; fonts are already. Pages never do (decision 0023).
+pub fn compression() -> CompressionLayer<impl Predicate> {
+    let worth = SizeAbove::new(256).and(NotForContentType::const_new("font/"));
+    CompressionLayer::new().compress_when(worth)
+}
+
 pub async fn serve(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
@@ -94,7 +102,8 @@ pub async fn serve(
         true => "public, max-age=31536000, immutable",
         false => "no-cache",
     };
-    let tag = format!("\"{}\"", asset.hash);
+    // Weak: compressed or not, it is the same file.
+    let tag = format!("W/\"{}\"", asset.hash);
     let known = headers.get(header::IF_NONE_MATCH);
     let unchanged = known.is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let reply_headers = [

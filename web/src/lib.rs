@@ -88,7 +88,10 @@ fn table() -> Vec<(&'static str, Access, MethodRouter<App>)> {
 fn public() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     let routes = vec![
         ("/", get(landing::show)),
-        ("/static/{name}", get(assets::serve)),
+        (
+            "/static/{name}",
+            get(assets::serve).layer(assets::compression()),
+        ),
         ("/signup", get(signup::show).post(signup::submit)),
         (
             "/signup/confirm",

@@ -12,6 +12,7 @@ mod house;
 mod isolation;
 mod keyboard;
 mod ledger;
+mod lighthouse;
 mod limits;
 mod logins;
 mod outage;

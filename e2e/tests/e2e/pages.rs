@@ -293,7 +293,7 @@ async fn look(
 fn name(route: &str) -> String {
     let name = match route {
         "/" => "landing",
-        "/buckets/{bucket}" => "bucket",
+        "/buckets/{bucket}" => "objects",
         "/members/{member_id}" => "member",
         other => other,
     };

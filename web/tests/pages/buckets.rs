@@ -321,3 +321,25 @@ async fn a_key_is_limited_by_the_form() {
     );
     site.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_buckets_are_shown_a_page_at_a_time_and_found_by_a_part_of_their_names() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "zebra").await;
+    assert!(!ada.get("/buckets").await.has("role=\"search\""));
+    for number in 0..100 {
+        site.bucket("ada@engines.example", &format!("logs-{number:03}"))
+            .await;
+    }
+    let first = ada.get("/buckets").await;
+    assert!(first.has("101 buckets") && first.has("logs-099") && !first.has("zebra"));
+    let second = ada.get("/buckets?search=&after=logs-099").await;
+    assert!(second.has("zebra") && !second.has("logs-099<") && !second.has("next-page"));
+    assert!(first.has("id=\"next-page\""));
+    let found = ada.get("/buckets?search=bra").await;
+    assert!(found.has("zebra") && !found.has("logs-"));
+    let nothing = ada.get("/buckets?search=%3Cb%3E").await;
+    assert!(nothing.has("No bucket has “&#60;b&#62;” in its name"));
+    site.close().await;
+}

@@ -1,23 +1,36 @@
-//! `/buckets`: all buckets of the tenant.
+//! `/buckets`: all buckets of the tenant, a page at a time, or those with a word in their names.
 
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
+use controlplane::buckets::Bucket;
 use controlplane::{buckets, console};
 use serde::Deserialize;
 
 use crate::App;
 use crate::failure::{Failure, page};
+use crate::fields::encode;
 use crate::figures::Moment;
 use crate::pages::buckets::may_read;
 use crate::pages::{Here, Shell};
 use crate::session::Member;
+
+/// On one page.
+const PAGE: usize = 100;
+/// From so many on they can be searched.
+const MANY: usize = 10;
 
 #[derive(Template)]
 #[template(path = "pages/buckets/list.html")]
 struct BucketsPage<'a> {
     shell: Shell<'a>,
     buckets: Vec<Row>,
+    /// Of the tenant, whatever the page shows.
+    total: usize,
+    search: &'a str,
+    searchable: bool,
+    next: Option<String>,
+    is_first: bool,
     may_write: bool,
     deleted: Option<String>,
     endpoint: &'a str,
@@ -33,6 +46,9 @@ struct Row {
 #[derive(Deserialize)]
 pub struct ListQuery {
     deleted: Option<String>,
+    #[serde(default)]
+    search: String,
+    after: Option<String>,
 }
 
 pub async fn show(
@@ -45,6 +61,14 @@ pub async fn show(
     let all = buckets::list(&mut tx).await?;
     tx.commit().await?;
     let gone = |name: &String| all.iter().all(|bucket| &bucket.name != name);
+    let search = query.search.trim();
+    let after = query.after.as_deref().unwrap_or_default();
+    let mut shown = all
+        .iter()
+        .filter(|bucket| bucket.name.contains(search) && bucket.name.as_str() > after);
+    let rows: Vec<Row> = shown.by_ref().take(PAGE).map(row).collect();
+    let more = shown.next().is_some();
+    let last = rows.last().filter(|_| more).map(|row| row.name.clone());
     page(&BucketsPage {
         shell: Shell::new(&member.session, Here::Buckets),
         may_write: console::may_write(member.session.role),
@@ -52,14 +76,20 @@ pub async fn show(
             .deleted
             .filter(|name| buckets::is_valid_name(name) && gone(name)),
         endpoint: &app.cp.config().s3_endpoint,
-        buckets: all
-            .into_iter()
-            .map(|bucket| Row {
-                name: bucket.name,
-                created: Moment(bucket.created_at),
-                public: bucket.public_read,
-                object_lock: bucket.object_lock,
-            })
-            .collect(),
+        total: all.len(),
+        search,
+        searchable: all.len() >= MANY || !search.is_empty(),
+        next: last.map(|last| format!("/buckets?search={}&after={last}", encode(search))),
+        is_first: query.after.is_none(),
+        buckets: rows,
     })
+}
+
+fn row(bucket: &Bucket) -> Row {
+    Row {
+        name: bucket.name.clone(),
+        created: Moment(bucket.created_at),
+        public: bucket.public_read,
+        object_lock: bucket.object_lock,
+    }
 }

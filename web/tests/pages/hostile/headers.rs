@@ -62,6 +62,26 @@ async fn row_17_every_response_bears_them() {
     site.close().await;
 }
 
+/// A page holds its session's token beside what the address says. How much shorter it gets by being compressed would tell
+/// the token, guess by guess: <https://breachattack.com/>.
+#[tokio::test(flavor = "multi_thread")]
+async fn row_21_what_holds_a_token_is_never_compressed() {
+    let site = Site::start().await;
+    let mut member = site.member("Engines", "ada@engines.example").await;
+    let sheet = stylesheet(&member.get("/dashboard").await);
+    let ask = |path: &str| Request::get(path).header("accept-encoding", "gzip, br");
+    for path in ["/dashboard", "/access-keys?notice=x", "/audit-log.csv"] {
+        let page = member.send(ask(path), Body::empty()).await;
+        assert_eq!(page.status, StatusCode::OK, "{path}");
+        assert_eq!(page.header("content-encoding"), None, "{path}");
+    }
+    let packed = member.send(ask(&sheet), Body::empty()).await;
+    assert_eq!(packed.header("content-encoding"), Some("gzip"));
+    assert!(packed.body.len() < member.get(&sheet).await.body.len() / 2);
+    check(&packed, &sheet);
+    site.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_of_the_router_are_pages_too() {
     let site = Site::start().await;
