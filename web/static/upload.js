@@ -148,10 +148,12 @@ async function run() {
       ui.bar.value = ui.bar.max;
       ui.state.textContent = "Uploaded";
       ui.item.dataset.state = "done";
+      announcer.textContent = `${file.name} is uploaded`;
     } catch (error) {
       failed = true;
       ui.state.textContent = error.message;
       ui.item.dataset.state = "failed";
+      announcer.textContent = `${file.name}: ${error.message}`;
     }
     ui.cancel.remove();
   }
