@@ -51,7 +51,11 @@ pub fn axe() -> PathBuf {
 /// The script that drives Lighthouse, beside what it needs.
 pub fn lighthouse() -> PathBuf {
     let script = folder().join("lighthouse/run.mjs");
-    assert!(script.exists(), "{} is missing: run `make lighthouse`", script.display());
+    assert!(
+        script.exists(),
+        "{} is missing: run `make lighthouse`",
+        script.display()
+    );
     script
 }
 

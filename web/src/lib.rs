@@ -29,8 +29,10 @@ use crate::pages::{
     rotate_access_key, second_step, signup,
 };
 
-/// The largest form that is read, in bytes.
+/// The largest form that is read, in bytes; and the one that bears the names of a page of objects, each of up to 1,024
+/// bytes that are three when they are sent.
 const MAX_FORM: usize = 16 * 1024;
+const MAX_NAMES: usize = 512 * 1024;
 
 /// Who may open a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -315,12 +317,15 @@ pub fn routes(cp: ControlPlane) -> Router {
                 handler.layer(from_fn_with_state(door, session::require))
             }
         };
-        router = router.route(path, handler);
+        let longest = match path.ends_with("/delete-objects") {
+            true => MAX_NAMES,
+            false => MAX_FORM,
+        };
+        router = router.route(path, handler.layer(RequestBodyLimitLayer::new(longest)));
     }
     // The last layer is the first to see a request.
     router
         .fallback(failure::no_such_page)
-        .layer(RequestBodyLimitLayer::new(MAX_FORM))
         .layer(from_fn_with_state(app.clone(), forgery::refuse_foreign))
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(failure::render))

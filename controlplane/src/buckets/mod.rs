@@ -16,6 +16,8 @@ use serde::Serialize;
 use uuid::Uuid;
 use wire::{BucketSetting, CorsRule};
 
+use crate::config::PlacementKind;
+use crate::engine::ENGINE_ID;
 use crate::ids::{BucketId, TenantId};
 use crate::{Actor, ControlPlane, Error, Origin, Receipt, Tx, db};
 
@@ -56,6 +58,12 @@ pub struct NewBucket {
 pub async fn list(tx: &mut Tx) -> Result<Vec<Bucket>, Error> {
     let tenant = tx.tenant()?;
     db::buckets::list(tx, tenant).await
+}
+
+/// Whether a bucket that is made now can have object lock.
+pub async fn can_lock(tx: &mut Tx, cp: &ControlPlane) -> Result<bool, Error> {
+    let own_bucket = cp.config().engine.placement == PlacementKind::Dedicated;
+    Ok(own_bucket && db::engines::capabilities(tx, ENGINE_ID).await?.object_lock)
 }
 
 /// Makes the bucket and waits up to a second for the nodes. Goes on when the caller goes away.

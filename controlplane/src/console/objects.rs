@@ -3,9 +3,7 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{
-    Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode,
-};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 

@@ -139,7 +139,9 @@ async fn what_was_overwritten_or_deleted_is_had_back() {
 
     // A version by itself is gone for good.
     let before = browser.count("[data-delete-version]").await;
-    browser.click("#versions tr:last-child [data-delete-version]").await;
+    browser
+        .click("#versions tr:last-child [data-delete-version]")
+        .await;
     browser.fill("#typed", "photo 51.txt").await;
     browser.click("#confirm-delete").await;
     browser.says("#notice", "Deleted.").await;

@@ -54,12 +54,16 @@ pub async fn walk(browser: &Chromium, what: &str) -> Vec<String> {
     browser.press(&vec![TAB; tabs]).await;
     let wrong = browser.run(FOUND, vec![]).await;
     let wrong: Vec<String> = serde_json::from_value(wrong).expect("a list");
-    wrong.into_iter().map(|said| format!("{what}: {said}")).collect()
+    wrong
+        .into_iter()
+        .map(|said| format!("{what}: {said}"))
+        .collect()
 }
 
 /// From the page's first key to its content, and into the menu of a phone.
 pub async fn skip_link_and_menu(browser: &Chromium, page: &str) {
-    let focused = "return document.activeElement.id || document.activeElement.outerHTML.slice(0, 80)";
+    let focused =
+        "return document.activeElement.id || document.activeElement.outerHTML.slice(0, 80)";
     browser.resize(390, 844).await;
     browser.goto(page).await;
     browser.press(&[TAB, ENTER]).await;

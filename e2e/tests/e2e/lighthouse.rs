@@ -41,14 +41,20 @@ async fn every_page_has_ninety_five_of_a_hundred() {
     fs::write(&list, Value::from(asked.clone()).to_string()).unwrap();
     let mut node = Command::new("node");
     clear_environment(&mut node);
-    node.env("HOME", folder).env("CI", "1").env("CHROME_PATH", "/usr/bin/chromium");
+    node.env("HOME", folder)
+        .env("CI", "1")
+        .env("CHROME_PATH", "/usr/bin/chromium");
     node.arg(tools::lighthouse()).args([&list, &results]);
     succeed(&mut node, WITHIN);
     let results = fs::read_to_string(&results).unwrap();
     let results: Vec<Value> = serde_json::from_str(&results).unwrap();
     assert_eq!(results.len(), asked.len());
     fs::write(tools::docs().join("LIGHTHOUSE.md"), table(&results)).unwrap();
-    let poor: Vec<String> = results.iter().filter(|page| is_poor(page)).map(Value::to_string).collect();
+    let poor: Vec<String> = results
+        .iter()
+        .filter(|page| is_poor(page))
+        .map(Value::to_string)
+        .collect();
     assert!(poor.is_empty(), "{}", poor.join("\n"));
 }
 

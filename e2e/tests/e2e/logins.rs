@@ -27,7 +27,9 @@ async fn from_the_mail_to_the_second_step() {
     let said = browser.text("#no-mail").await;
     let folder = stack.mail();
     assert!(said.contains(&folder.display().to_string()), "{said}");
-    browser.goto(&mailed(&folder, "confirm_sign_up", EMAIL)).await;
+    browser
+        .goto(&mailed(&folder, "confirm_sign_up", EMAIL))
+        .await;
     browser.click("#submit").await;
     browser.find("#create-first-key").await;
 
@@ -36,7 +38,9 @@ async fn from_the_mail_to_the_second_step() {
     browser.fill("#email", EMAIL).await;
     browser.click("#submit").await;
     browser.find("#no-mail").await;
-    browser.goto(&mailed(&folder, "reset_password", EMAIL)).await;
+    browser
+        .goto(&mailed(&folder, "reset_password", EMAIL))
+        .await;
     browser.fill("#password", NEW).await;
     browser.click("#submit").await;
     browser

@@ -121,7 +121,10 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
     };
     let queries = vec![
         ("/buckets/{bucket}/object", "?key=logo.png".to_owned()),
-        ("/signup/confirm", query("confirm_sign_up", "ada@engines.example")),
+        (
+            "/signup/confirm",
+            query("confirm_sign_up", "ada@engines.example"),
+        ),
         ("/password/reset", query("reset_password", OWNER)),
         ("/invitation", query("invitation", "kurt@engines.example")),
         ("/email/confirm", "?token=used".to_owned()),
@@ -183,7 +186,9 @@ pub async fn pages(
             405 => continue,
             // Some links are used up; that page is looked at as well.
             200 | 400 => pages.push((route.path, address)),
-            status => panic!("{address} answers {status}: is there something to show in `furnish`?"),
+            status => {
+                panic!("{address} answers {status}: is there something to show in `furnish`?")
+            }
         }
         let kind = answer.header("content-type").unwrap_or_default();
         assert!(kind.starts_with("text/html"), "{address} is {kind}");
@@ -211,13 +216,17 @@ async fn every_page_is_light_and_can_be_used_by_everybody() {
     look(&stack, &browser, &own, &mut found).await;
 
     let totp = {
-        browser.goto(&format!("{}/account/second-step", stack.web())).await;
+        browser
+            .goto(&format!("{}/account/second-step", stack.web()))
+            .await;
         let totp = app(&browser.text("#totp-secret").await);
         browser.fill("#code", &code(&totp, 0)).await;
         browser.fill("#password", PASSWORD).await;
         browser.click("#submit").await;
         browser.find("#recovery-codes").await;
-        found.wrong.extend(violations(&browser, "recovery codes").await);
+        found
+            .wrong
+            .extend(violations(&browser, "recovery codes").await);
         totp
     };
     let with_code = SECOND_STEP.map(|path| (path.to_owned(), path.to_owned()));
@@ -247,12 +256,7 @@ async fn every_page_is_light_and_can_be_used_by_everybody() {
     assert!(middle < SLOWEST, "{middle}");
 }
 
-async fn look(
-    stack: &Stack,
-    browser: &Chromium,
-    pages: &[(String, String)],
-    found: &mut Findings,
-) {
+async fn look(stack: &Stack, browser: &Chromium, pages: &[(String, String)], found: &mut Findings) {
     for theme in ["dark", "light"] {
         let cookie = format!("document.cookie = 'vaultaire_theme={theme}; path=/'");
         browser.run(&cookie, vec![]).await;
@@ -297,7 +301,9 @@ fn name(route: &str) -> String {
         "/members/{member_id}" => "member",
         other => other,
     };
-    let parts = name.split('/').filter(|part| !part.is_empty() && !part.starts_with('{'));
+    let parts = name
+        .split('/')
+        .filter(|part| !part.is_empty() && !part.starts_with('{'));
     let name: Vec<&str> = parts.collect();
     name.join("-")
         .replace("buckets-settings", "bucket-settings")
@@ -314,7 +320,10 @@ async fn weigh(browser: &Chromium, address: &str, found: &mut Findings) {
     let said = browser.run(script, vec![]).await;
     let bytes = said["bytes"].as_u64().expect("a size");
     // The sheet, a script, and a face at least.
-    assert!(said["files"].as_u64() >= Some(3) && bytes > 10_000, "{said}");
+    assert!(
+        said["files"].as_u64() >= Some(3) && bytes > 10_000,
+        "{said}"
+    );
     if bytes > HEAVIEST {
         found.wrong.push(format!("{address}: {bytes} bytes"));
     }
@@ -322,7 +331,9 @@ async fn weigh(browser: &Chromium, address: &str, found: &mut Findings) {
         found.heaviest = (bytes, address.to_owned());
     }
     let paint = said["paint"].as_f64();
-    found.paints.push(paint.unwrap_or_else(|| panic!("{address} was never painted")));
+    found
+        .paints
+        .push(paint.unwrap_or_else(|| panic!("{address} was never painted")));
 }
 
 /// What axe-core finds, and whether the page is wider than its window.
@@ -349,5 +360,8 @@ pub async fn violations(browser: &Chromium, what: &str) -> Vec<String> {
     if browser.run(wide, vec![]).await == Value::Bool(true) {
         wrong.push("it scrolls sideways".to_owned());
     }
-    wrong.into_iter().map(|said| format!("{what}: {said}")).collect()
+    wrong
+        .into_iter()
+        .map(|said| format!("{what}: {said}"))
+        .collect()
 }

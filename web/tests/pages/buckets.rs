@@ -210,6 +210,11 @@ async fn deleting_a_bucket_asks_for_its_name() {
 async fn a_bucket_with_an_impossible_name_is_refused_beside_the_field() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
+    // Nobody has found out yet what the engine can do.
+    let form = ada.get("/buckets/new").await;
+    assert!(form.has("holds no locks") && !form.has("name=\"object_lock\""));
+    let able = "UPDATE engines SET capabilities = capabilities || '{\"object_lock\": true}'";
+    site.sql(able).await;
     let form = ada.get("/buckets/new").await;
     let again = ada
         .submit(
@@ -341,5 +346,21 @@ async fn many_buckets_are_shown_a_page_at_a_time_and_found_by_a_part_of_their_na
     assert!(found.has("zebra") && !found.has("logs-"));
     let nothing = ada.get("/buckets?search=%3Cb%3E").await;
     assert!(nothing.has("No bucket has “&#60;b&#62;” in its name"));
+    site.close().await;
+}
+
+/// A hundred of the longest names are one form.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_long_names_can_be_deleted_at_once() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "vaults").await;
+    let long = "ü".repeat(512);
+    let keys = vec![("key", long.as_str()); 100];
+    let asked = send(&mut ada, "/buckets/vaults/delete-objects", &keys).await;
+    assert_eq!(asked.status, StatusCode::OK);
+    assert!(asked.has("Type the bucket’s name, <code>vaults</code>"));
+    let refused = send(&mut ada, "/buckets/vaults/settings", &keys).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
     site.close().await;
 }

@@ -97,10 +97,7 @@ pub async fn submit(
 
 /// Whether what is deleted stays as an old version. In doubt it does not.
 async fn keeps(signer: &Signer, bucket: &str) -> bool {
-    matches!(
-        signer.versioning(bucket).await,
-        Ok(Versioning::Enabled)
-    )
+    matches!(signer.versioning(bucket).await, Ok(Versioning::Enabled))
 }
 
 /// Of one thing its own, of several the bucket's; the bucket's also where nobody could type the other.
@@ -109,7 +106,8 @@ fn name<'a>(bucket: &'a str, keys: &'a [String], folders: &'a [String]) -> &'a s
         ([one], []) | ([], [one]) => one.strip_prefix(folder_of(one)).unwrap_or(one).trim(),
         _ => return bucket,
     };
-    let typeable = !own.is_empty() && own.len() <= LONGEST_NAME && !own.chars().any(char::is_control);
+    let typeable =
+        !own.is_empty() && own.len() <= LONGEST_NAME && !own.chars().any(char::is_control);
     if typeable { own } else { bucket }
 }
 
@@ -166,7 +164,6 @@ fn deleted(folder: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn one_thing_is_named_by_itself_and_several_by_their_bucket() {

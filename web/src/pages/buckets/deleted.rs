@@ -71,7 +71,11 @@ pub async fn show(
         Err(error) => (Deleted::default(), Some(reason(error)?)),
     };
     let rows = found.objects.into_iter().map(|object| Row {
-        href: format!("/buckets/{}/object?key={}", bucket.name, encode(&object.key)),
+        href: format!(
+            "/buckets/{}/object?key={}",
+            bucket.name,
+            encode(&object.key)
+        ),
         key: object.key,
         marker: object.marker,
         deleted: object.deleted.map(Moment),

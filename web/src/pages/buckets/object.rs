@@ -224,7 +224,9 @@ async fn shown(
         versions: rows(&bucket.name, &key, versions),
         lifetimes: &LIFETIMES,
         link,
-        locked: object.kept.map(|kept| (Moment(kept.until), word(kept.mode))),
+        locked: object
+            .kept
+            .map(|kept| (Moment(kept.until), word(kept.mode))),
         restored: query.done == "restored",
         may_write,
         object: &object,

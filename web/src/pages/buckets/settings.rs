@@ -92,7 +92,15 @@ pub async fn show(
         _ => None,
     };
     let nothing = Pairs::default();
-    form(&app, &member, &bucket, done, &nothing, FormErrors::default()).await
+    form(
+        &app,
+        &member,
+        &bucket,
+        done,
+        &nothing,
+        FormErrors::default(),
+    )
+    .await
 }
 
 pub async fn submit(

@@ -223,7 +223,10 @@ async fn without_a_database_a_page_says_so_and_nothing_more() {
 /// What addresses can name, of one tenant.
 async fn ids_of(site: &Site, owner: &mut Browser, email: &str) -> Vec<(&'static str, String)> {
     let after = |page: &Page, mark: &str| {
-        let (_, rest) = page.body.split_once(mark).unwrap_or_else(|| panic!("{mark}"));
+        let (_, rest) = page
+            .body
+            .split_once(mark)
+            .unwrap_or_else(|| panic!("{mark}"));
         rest.split(['"', '/']).next().unwrap_or_default().to_owned()
     };
     site.bucket(email, "theirs").await;
@@ -292,7 +295,11 @@ async fn row_08_anothers_ids_are_unknown_on_every_route_and_method() {
                 }
             };
             let unknown = [StatusCode::NOT_FOUND, StatusCode::METHOD_NOT_ALLOWED];
-            assert!(unknown.contains(&page.status), "{method} {path}: {}", page.status);
+            assert!(
+                unknown.contains(&page.status),
+                "{method} {path}: {}",
+                page.status
+            );
             walked += usize::from(page.status == StatusCode::NOT_FOUND);
         }
         // The twin: to its owner the same address is no unknown one.

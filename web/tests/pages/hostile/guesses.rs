@@ -45,7 +45,7 @@ async fn row_03_too_many_attempts_are_told_as_such() {
 async fn row_03_an_address_that_is_only_claimed_begins_no_new_count() {
     let site = Site::start().await;
     site.member("Engines", "ada@engines.example").await;
-    let mut attempt = async |number: u32, password: &str| {
+    let attempt = async |number: u32, password: &str| {
         let mut browser = site.browser();
         let form = browser.get("/login").await;
         let mut fields = form.hidden_fields("/login");
@@ -89,7 +89,10 @@ async fn row_04_a_password_may_be_long_and_not_endless() {
     site.link("confirm_sign_up", "ada@engines.example").await;
     let long = "x".repeat(10_000);
     let form = browser.get("/login").await;
-    let fields = [("email", "ada@engines.example"), ("password", long.as_str())];
+    let fields = [
+        ("email", "ada@engines.example"),
+        ("password", long.as_str()),
+    ];
     let answer = browser.submit("/login", &form, &fields).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     site.close().await;

@@ -197,7 +197,13 @@ async fn row_07_the_public_port_tells_strangers_nothing() {
         assert!(hidden.contains(&page.status), "{path}: {}", page.status);
         assert!(!page.has("vaultaire_"), "{path}");
     }
-    for path in ["/", "/login", "/dashboard", "/access-keys", "/api/v1/admin/tenants"] {
+    for path in [
+        "/",
+        "/login",
+        "/dashboard",
+        "/access-keys",
+        "/api/v1/admin/tenants",
+    ] {
         for method in ["GET", "OPTIONS"] {
             let mut request = Request::builder().method(method).uri(path);
             for (name, value) in evil() {
