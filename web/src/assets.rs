@@ -133,7 +133,8 @@ mod tests {
 
     #[test]
     fn a_page_with_everything_on_it_stays_far_below_100_kb() {
+        // Before they are compressed; `e2e` weighs what travels.
         let total: usize = ASSETS.iter().map(|asset| asset.body.len()).sum();
-        assert!(total < 64 * 1024, "{total}");
+        assert!(total < 80 * 1024, "{total}");
     }
 }
