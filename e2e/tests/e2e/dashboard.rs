@@ -51,7 +51,7 @@ async fn a_bucket_and_its_objects_from_their_making_to_their_end() {
     browser
         .goto(&format!("{}/buckets/press-kit", stack.web()))
         .await;
-    browser.run("document.querySelectorAll('#objects input[type=checkbox]').forEach((box) => box.click())", vec![]).await;
+    browser.click("[data-mark-all]").await;
     browser.click("#delete-marked").await;
     // Nothing of it could be had back: it takes the name.
     browser.fill("#typed", "press").await;
