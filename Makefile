@@ -32,10 +32,10 @@ screenshots: cargo ## The pictures in docs/images, taken from the running produc
 	@cargo build --locked -p vaultaire
 	@VAULTAIRE_SCREENSHOTS="$(CURDIR)/docs/images" scripts/with-postgres cargo test --locked -p e2e --test e2e -- browser:: pages::
 
-lighthouse: cargo ## Lighthouse on every page of the dashboard (needs Node); writes docs/LIGHTHOUSE.md
+lighthouse: cargo ## Lighthouse on every page of the dashboard (needs Node); writes docs/LIGHTHOUSE.md; ONLY='/login /buckets' looks at those alone
 	@scripts/install-tools lighthouse
 	@cargo build --locked -p vaultaire
-	@scripts/with-postgres cargo test --locked -p e2e --test e2e -- --ignored --nocapture lighthouse::
+	@ONLY="$(ONLY)" scripts/with-postgres cargo test --locked -p e2e --test e2e -- --ignored --nocapture lighthouse::
 
 bench: cargo ## Vaultaire beside nginx, rclone and s3s-proxy, and a fleet with 100,000 tenants; writes docs/BENCHMARKS.md; ONLY=sides|neighbours|fleet
 	@scripts/bench

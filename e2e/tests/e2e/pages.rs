@@ -93,12 +93,11 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
         browser.find("#notice").await;
     }
     let invitation = mailed(&stack.mail(), "invitation", COLLEAGUE);
-    browser.click("#log-out").await;
+    log_out(browser).await;
     browser.goto(&invitation).await;
     browser.fill("#password", PASSWORD).await;
     browser.click("#submit").await;
-    browser.find("#log-out").await;
-    browser.click("#log-out").await;
+    log_out(browser).await;
 
     // Mails whose links nobody follows.
     goto("/signup").await;
@@ -157,6 +156,12 @@ pub async fn log_in(stack: &Stack, browser: &Chromium) {
     browser.fill("#email", OWNER).await;
     browser.fill("#password", PASSWORD).await;
     browser.click("#submit").await;
+}
+
+/// Waits until one is out: the page that comes then must not overtake the next.
+async fn log_out(browser: &Chromium) {
+    browser.click("#log-out").await;
+    browser.find("#password").await;
 }
 
 /// The routes that answer a GET with a page. What takes forms alone is none.
@@ -233,7 +238,7 @@ async fn every_page_is_light_and_can_be_used_by_everybody() {
     let with_code = SECOND_STEP.map(|path| (path.to_owned(), path.to_owned()));
     look(&stack, &browser, &with_code, &mut found).await;
 
-    browser.click("#log-out").await;
+    log_out(&browser).await;
     let public = pages(&stack, &browser, &furniture, true).await;
     assert!(public.len() >= 8, "{}", public.len());
     look(&stack, &browser, &public, &mut found).await;
