@@ -1,5 +1,6 @@
 //! Access keys: made, listed, revoked. The secret leaves this module once, at creation.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
@@ -129,6 +130,28 @@ pub async fn revoke(
     let action = "access_key.revoke";
     audit::record(tx, cp, Some(id), action, access_key_id, json!({})).await?;
     db::revision::next_for_tenant(tx, id).await
+}
+
+/// A key's last use, to the minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastUse {
+    pub at: DateTime<Utc>,
+    /// The node that answered; none where it is not known any more.
+    pub s3_address: Option<String>,
+}
+
+/// When each of the tenant's keys was last used, those of which it is known; by access key id.
+pub async fn last_uses(tx: &mut Tx) -> Result<HashMap<String, LastUse>, Error> {
+    let tenant = tx.tenant()?;
+    let rows = db::access_key_uses::list(tx, tenant).await?;
+    let uses = rows.into_iter().map(|row| {
+        let last = LastUse {
+            at: row.used_at,
+            s3_address: row.s3_address,
+        };
+        (row.access_key_id, last)
+    });
+    Ok(uses.collect())
 }
 
 /// [`create`] for a transaction of either role.

@@ -16,6 +16,7 @@ mod engine;
 mod error;
 pub mod ids;
 pub mod leases;
+pub mod limits;
 mod mail;
 pub mod members;
 pub mod nodes;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 18] = [
     ("tenants", "id"),
     ("members", "tenant_id"),
     ("sessions", "tenant_id"),
@@ -23,6 +23,10 @@ const TABLES: [(&str, &str); 14] = [
     ("bucket_usage", "tenant_id"),
     ("tenant_usage", "tenant_id"),
     ("audit_chain", "tenant_id"),
+    ("access_key_uses", "tenant_id"),
+    ("allotments", "tenant_id"),
+    ("demands", "tenant_id"),
+    ("leases", "tenant_id"),
 ];
 
 /// Whose rows a query without any WHERE shows.
@@ -78,7 +82,15 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
         .execute(
             "INSERT INTO tenant_usage (tenant_id) SELECT id FROM tenants;
              INSERT INTO bucket_usage (tenant_id, bucket_id) SELECT tenant_id, id FROM buckets;
-             INSERT INTO usage_hours SELECT tenant_id, now(), id, '', 'a', 1, 0, 0, 0, 0 FROM buckets;",
+             INSERT INTO usage_hours SELECT tenant_id, now(), id, '', 'a', 1, 0, 0, 0, 0 FROM buckets;
+             INSERT INTO access_key_uses (tenant_id, access_key_id, used_at) SELECT id, 'K', now() FROM tenants;
+             INSERT INTO nodes (id, public_key, s3_address, created_at)
+                 VALUES (gen_random_uuid(), sha256('node'), '127.0.0.1:9', now());
+             INSERT INTO allotments SELECT tenants.id, nodes.id, 1, 1, now(), now(), false, 0, 0, 0, 0, 0, 0
+                 FROM tenants, nodes;
+             INSERT INTO demands SELECT tenants.id, nodes.id, 1, 1, 1, now() FROM tenants, nodes;
+             INSERT INTO leases (tenant_id, resource, period, node_id, ledger, granted, granted_at)
+                 SELECT tenants.id, 'objects', 0, nodes.id, '', 1, now() FROM tenants, nodes;",
         )
         .await;
     (one, two)

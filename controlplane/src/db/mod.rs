@@ -1,6 +1,7 @@
 //! All SQL of the project, one file a table, checked at compile time.
 //! No decision is taken here: callers begin, decide and commit.
 
+pub(crate) mod access_key_uses;
 pub(crate) mod access_keys;
 pub(crate) mod allotments;
 pub(crate) mod audit;
@@ -10,6 +11,7 @@ pub(crate) mod email_changes;
 pub(crate) mod engines;
 pub(crate) mod invitations;
 pub(crate) mod leases;
+pub(crate) mod limits;
 pub(crate) mod log_in_challenges;
 pub(crate) mod login_failures;
 pub(crate) mod mails;
