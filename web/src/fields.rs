@@ -41,6 +41,14 @@ impl Fields for Pairs {
     }
 }
 
+/// What somebody looks for: trimmed, and without control characters, which no name or id has.
+pub fn term(text: &str) -> String {
+    text.trim()
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .collect()
+}
+
 /// A value as it may stand in an address's query.
 pub fn encode(value: &str) -> String {
     percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC).to_string()
@@ -63,5 +71,11 @@ mod tests {
         assert_eq!(sent.words("list"), ["x", "y", "z"]);
         assert_eq!(sent.get("other"), "");
         assert_eq!(encode("a/b&c=ü"), "a%2Fb%26c%3D%C3%BC");
+    }
+
+    #[test]
+    fn what_is_looked_for_has_no_control_characters() {
+        assert_eq!(term(" a\0b \n"), "ab");
+        assert_eq!(term("\tphotos "), "photos");
     }
 }

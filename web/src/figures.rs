@@ -44,6 +44,32 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// How long ago, in the largest whole unit: `3 hours ago`.
+pub fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = (now - then).num_seconds();
+    let (figure, unit) = match seconds {
+        ..60 => return "just now".to_owned(),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if figure == 1 { "" } else { "s" };
+    format!("{figure}\u{a0}{unit}{plural} ago")
+}
+
+/// Byte-hours as gigabytes that were held for the whole of a month of so many hours: `0.125`.
+pub fn gb_months(gb_months: f64) -> String {
+    match gb_months {
+        none if none <= 0.0 => "0".to_owned(),
+        little if little < 0.001 => "<\u{a0}0.001".to_owned(),
+        some => {
+            let text = format!("{some:.3}");
+            let (whole, rest) = text.split_once('.').unwrap_or((&text, "000"));
+            format!("{}.{rest}", count(whole.parse().unwrap_or(0)))
+        }
+    }
+}
+
 /// `1499` → `1,499`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -83,10 +109,25 @@ impl Moment {
         self.0.format("%-d\u{a0}%b\u{a0}%Y").to_string()
     }
 
+    /// `9 Mar`
+    pub fn day(&self) -> String {
+        self.0.format("%-d\u{a0}%b").to_string()
+    }
+
+    /// `14:00`
+    pub fn hour(&self) -> String {
+        self.0.format("%H:%M").to_string()
+    }
+
     /// `9 Mar 2026, 14:05 UTC`
     pub fn minute(&self) -> String {
         let text = self.0.format("%-d\u{a0}%b\u{a0}%Y, %H:%M\u{a0}UTC");
         text.to_string()
+    }
+
+    /// `14:05:07 UTC`
+    pub fn second(&self) -> String {
+        self.0.format("%H:%M:%S\u{a0}UTC").to_string()
     }
 
     /// For `datetime` attributes.
@@ -127,5 +168,25 @@ mod tests {
             "1 Jan 1970, 00:00 UTC"
         );
         assert_eq!(moment.machine(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn times_past_are_told_in_whole_units() {
+        let then = DateTime::UNIX_EPOCH;
+        let told =
+            |seconds| ago(then, then + chrono::Duration::seconds(seconds)).replace('\u{a0}', " ");
+        assert_eq!(told(-5), "just now");
+        assert_eq!(told(59), "just now");
+        assert_eq!(told(60), "1 minute ago");
+        assert_eq!(told(7199), "1 hour ago");
+        assert_eq!(told(86_400 * 3), "3 days ago");
+    }
+
+    #[test]
+    fn gb_months_have_three_decimals() {
+        assert_eq!(gb_months(0.0), "0");
+        assert_eq!(gb_months(0.0004), "<\u{a0}0.001");
+        assert_eq!(gb_months(0.125), "0.125");
+        assert_eq!(gb_months(40_000.0), "40,000.000");
     }
 }

@@ -2,12 +2,15 @@
 //! It holds no state of its own and no SQL; what a page shows comes from a transaction that its handler began.
 
 mod assets;
+mod charts;
+mod csv;
 mod errors;
 mod failure;
 mod fields;
 mod figures;
 mod forgery;
 mod pages;
+mod periods;
 mod request_id;
 mod security_headers;
 mod session;
@@ -25,8 +28,8 @@ use tower_http::limit::RequestBodyLimitLayer;
 use crate::pages::{
     access_keys, account, audit_log, buckets, change_email, change_password, confirm_signup,
     connect, create_access_key, dashboard, email_links, forgot_password, invitation, landing,
-    login, login_code, logout, member, members, recovery_codes, reset_password, revoke_access_key,
-    rotate_access_key, second_step, signup,
+    login, login_code, logout, member, members, recovery_codes, refusal, refusals, reset_password,
+    revoke_access_key, rotate_access_key, second_step, signup, usage,
 };
 
 /// The largest form that is read, in bytes.
@@ -229,6 +232,14 @@ fn storage() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             "/audit-log.csv",
             Access::only(ManageMembers),
             get(audit_log::file),
+        ),
+        ("/usage", Access::only(View), get(usage::show)),
+        ("/usage.csv", Access::only(View), get(usage::file::show)),
+        ("/refusals", Access::only(View), get(refusals::show)),
+        (
+            "/refusals/{request_id}",
+            Access::only(View),
+            get(refusal::show),
         ),
         (
             "/theme",

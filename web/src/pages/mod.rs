@@ -21,12 +21,15 @@ pub mod logout;
 pub mod member;
 pub mod members;
 pub mod recovery_codes;
+pub mod refusal;
+pub mod refusals;
 pub mod reset_password;
 pub mod revoke_access_key;
 pub mod rotate_access_key;
 pub mod second_step;
 pub mod signup;
 pub mod theme;
+pub mod usage;
 
 use controlplane::accounts::Session;
 
@@ -44,6 +47,8 @@ pub enum Here {
     Overview,
     Buckets,
     AccessKeys,
+    Usage,
+    Refusals,
     Members,
     Account,
     Connect,

@@ -7,5 +7,7 @@ mod forgery;
 mod headers;
 mod keys;
 mod logins;
+mod refusals;
 mod site;
 mod story;
+mod usage;

@@ -3,12 +3,12 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use controlplane::{buckets, console};
+use controlplane::{buckets, console, usage};
 use serde::Deserialize;
 
 use crate::App;
 use crate::failure::{Failure, page};
-use crate::figures::Moment;
+use crate::figures::{Moment, Size, count};
 use crate::pages::buckets::may_read;
 use crate::pages::{Here, Shell};
 use crate::session::Member;
@@ -25,6 +25,8 @@ struct BucketsPage<'a> {
 
 struct Row {
     name: String,
+    stored: Size,
+    objects: String,
     created: Moment,
     public: bool,
     object_lock: bool,
@@ -43,6 +45,7 @@ pub async fn show(
     may_read(&member)?;
     let mut tx = member.begin(&app).await?;
     let all = buckets::list(&mut tx).await?;
+    let stored = usage::of_buckets(&mut tx).await?;
     tx.commit().await?;
     let gone = |name: &String| all.iter().all(|bucket| &bucket.name != name);
     page(&BucketsPage {
@@ -54,11 +57,16 @@ pub async fn show(
         endpoint: &app.cp.config().s3_endpoint,
         buckets: all
             .into_iter()
-            .map(|bucket| Row {
-                name: bucket.name,
-                created: Moment(bucket.created_at),
-                public: bucket.public_read,
-                object_lock: bucket.object_lock,
+            .map(|bucket| {
+                let stored = stored.get(&bucket.id).copied().unwrap_or_default();
+                Row {
+                    name: bucket.name,
+                    stored: Size::of(stored.stored_bytes),
+                    objects: count(stored.objects),
+                    created: Moment(bucket.created_at),
+                    public: bucket.public_read,
+                    object_lock: bucket.object_lock,
+                }
             })
             .collect(),
     })
