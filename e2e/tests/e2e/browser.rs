@@ -105,7 +105,7 @@ pub async fn sign_up(browser: &Chromium, email: &str) {
     assert_eq!(browser.path().await, "/dashboard");
 }
 
-async fn create_key(stack: &Stack, browser: &Chromium, name: &str) -> Client {
+pub async fn create_key(stack: &Stack, browser: &Chromium, name: &str) -> Client {
     browser.fill("#name", name).await;
     browser.click("#create-key").await;
     let id = browser.text("#access-key-id").await;

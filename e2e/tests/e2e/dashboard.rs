@@ -187,7 +187,7 @@ async fn every_page(stack: &Stack, browser: &Chromium) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-async fn violations(browser: &Chromium, axe: &str) -> Vec<String> {
+pub async fn violations(browser: &Chromium, axe: &str) -> Vec<String> {
     browser.run(axe, vec![]).await;
     let script = "return axe.run(document, arguments[0]).then((all) => ({ passes: all.passes.length,
         wrong: all.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')) }))";

@@ -19,3 +19,4 @@ mod revocation;
 mod rolling;
 mod streams;
 mod survival;
+mod usage;
