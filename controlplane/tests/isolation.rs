@@ -84,8 +84,8 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
              INSERT INTO bucket_usage (tenant_id, bucket_id) SELECT tenant_id, id FROM buckets;
              INSERT INTO usage_hours SELECT tenant_id, now(), id, '', 'a', 1, 0, 0, 0, 0 FROM buckets;
              INSERT INTO access_key_uses (tenant_id, access_key_id, used_at) SELECT id, 'K', now() FROM tenants;
-             INSERT INTO nodes (id, public_key, s3_address, created_at)
-                 VALUES (gen_random_uuid(), sha256('node'), '127.0.0.1:9', now());
+             INSERT INTO nodes (id, public_key, s3_address, last_seen, connected_until, created_at)
+                 VALUES (gen_random_uuid(), sha256('node'), '127.0.0.1:9', now(), now() + interval '1 day', now());
              INSERT INTO allotments SELECT tenants.id, nodes.id, 1, 1, now(), now(), false, 0, 0, 0, 0, 0, 0
                  FROM tenants, nodes;
              INSERT INTO demands SELECT tenants.id, nodes.id, 1, 1, 1, now() FROM tenants, nodes;

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use controlplane::access_keys::{self, LastUse};
 use controlplane::ids::TenantId;
 use controlplane::usage::{self, By, Filter, Group, Span};
-use controlplane::{Actor, Error, Origin, buckets};
+use controlplane::{Actor, Error, Origin, Tx, buckets};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -447,7 +447,7 @@ async fn a_report_can_be_of_one_bucket_or_of_one_key() {
     let span = Span::new(None, None, now).unwrap();
     let mut tx = world.plane.cp.begin_tenant(world.tenant).await.unwrap();
     let bucket = usage::bucket_named(&mut tx, "photos").await.unwrap();
-    let of = async |tx: &mut _, filter: Filter| {
+    let of = async |tx: &mut Tx, filter: Filter| {
         let report = usage::report_where(tx, world.tenant, span, By::Day, Group::Bucket, &filter);
         let rows = report.await.unwrap().rows;
         let counted = |figure: fn(&usage::Row) -> u64| rows.iter().map(figure).sum::<u64>();
@@ -506,10 +506,10 @@ async fn a_node_that_is_cut_off_is_named_until_it_is_back() {
         one.map(|late| late.since)
     };
     let execute = async |sql: String| world.plane.database.execute(&sql).await;
-    let seen = noon() - TimeDelta::hours(2);
+    let (seen, later) = (noon() - TimeDelta::hours(2), noon() + TimeDelta::days(1));
     execute(format!(
         "INSERT INTO nodes (id, public_key, s3_address, last_seen, connected_until, created_at)
-         VALUES (gen_random_uuid(), sha256('a node'), '192.0.2.1:9000', '{seen}', 'infinity', '{seen}')"
+         VALUES (gen_random_uuid(), sha256('a node'), '192.0.2.1:9000', '{seen}', '{later}', '{seen}')"
     ))
     .await;
     assert_eq!(since().await, None);
