@@ -14,6 +14,8 @@ use crate::secrets::Purpose;
 use crate::{ControlPlane, Error, Tx, audit, buckets, db, random, tenants};
 
 const MAX_NAME: usize = 100;
+/// What is longer is a mistake; and a key that replaces one lives as long again.
+const LONGEST_LIFE: Duration = Duration::days(200 * 366);
 /// Buckets, prefixes or addresses in one scope.
 const MAX_ENTRIES: usize = 100;
 
@@ -60,6 +62,13 @@ pub struct CreatedAccessKey {
 pub async fn list(tx: &mut Tx) -> Result<Vec<AccessKey>, Error> {
     let tenant = tx.tenant()?;
     db::access_keys::list(tx, tenant).await
+}
+
+/// One of the tenant's; another's is as unknown as one that never was.
+pub async fn get(tx: &mut Tx, access_key_id: &str) -> Result<AccessKey, Error> {
+    let tenant = tx.tenant()?;
+    let key = db::access_keys::get(tx, tenant, access_key_id).await?;
+    key.ok_or(Error::NotFound("access key"))
 }
 
 /// Works at once on every node that acknowledges the revision.
@@ -258,6 +267,9 @@ fn check(mut new: NewAccessKey, now: DateTime<Utc>) -> Result<NewAccessKey, Erro
     if new.expires_at.is_some_and(|end| end <= now) {
         return Err(Error::validation("expires_at", "Choose a time to come."));
     }
+    if new.expires_at.is_some_and(|end| end > now + LONGEST_LIFE) {
+        return Err(Error::validation("expires_at", "At most 200 years ahead."));
+    }
     for bucket in &new.scope.buckets {
         if !buckets::is_valid_name(bucket) {
             let message = format!("`{bucket}` cannot be a bucket's name.");
@@ -269,6 +281,11 @@ fn check(mut new: NewAccessKey, now: DateTime<Utc>) -> Result<NewAccessKey, Erro
             "prefixes",
             "A prefix has at most 1024 bytes.",
         ));
+    }
+    // S3 has no such keys, and Postgres keeps no such texts.
+    if new.scope.prefixes.iter().any(|p| p.contains('\0')) {
+        let message = "A prefix has no character NUL.";
+        return Err(Error::validation("prefixes", message));
     }
     let entries = [
         ("buckets", new.scope.buckets.len()),

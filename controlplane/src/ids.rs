@@ -75,6 +75,7 @@ id!(BucketId);
 id!(NodeId);
 id!(SessionId);
 id!(InvitationId);
+id!(ApiTokenId);
 
 #[cfg(test)]
 mod tests {

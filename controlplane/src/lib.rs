@@ -5,6 +5,7 @@ pub mod access_keys;
 pub mod accounts;
 mod allotments;
 mod api;
+pub mod api_tokens;
 pub mod audit;
 pub mod buckets;
 pub mod bulk;
@@ -30,7 +31,7 @@ pub mod tenants;
 mod tx;
 pub mod usage;
 
-pub use api::admin_route_table;
+pub use api::{admin_route_table, customer_route_table};
 pub use clock::Clock;
 pub use config::{Config, EngineConfig, PlacementKind};
 pub use error::Error;

@@ -40,6 +40,7 @@ struct Inner {
     gateway: SharedHttpClient,
     passwords: Passwords,
     throttle: Throttle,
+    api_limits: api::Limits,
     mailer: Mailer,
     push: Push,
     allotments: Allotments,
@@ -88,6 +89,7 @@ impl ControlPlane {
             pool,
             passwords: Passwords::new(),
             throttle: Throttle::new(clock.clone()),
+            api_limits: api::Limits::new(clock.clone()),
             mailer: Mailer::new(&config.mail)?,
             push: Push::new(),
             allotments,
@@ -108,6 +110,7 @@ impl ControlPlane {
         cp.spawn(mail::deliver(cp.clone()));
         cp.spawn(usage::take_daily(cp.clone()));
         cp.spawn(leases::sweep(cp.clone()));
+        cp.spawn(api::sweep(cp.clone()));
         Ok(cp)
     }
 
@@ -266,6 +269,10 @@ impl ControlPlane {
 
     pub(crate) fn throttle(&self) -> &Throttle {
         &self.0.throttle
+    }
+
+    pub(crate) fn api_limits(&self) -> &api::Limits {
+        &self.0.api_limits
     }
 
     pub(crate) fn mailer(&self) -> &Mailer {

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 16] = [
     ("tenants", "id"),
     ("members", "tenant_id"),
     ("sessions", "tenant_id"),
@@ -17,6 +17,8 @@ const TABLES: [(&str, &str); 14] = [
     ("totp", "tenant_id"),
     ("recovery_codes", "tenant_id"),
     ("access_keys", "tenant_id"),
+    ("api_tokens", "tenant_id"),
+    ("idempotent_requests", "tenant_id"),
     ("buckets", "tenant_id"),
     ("audit_log", "tenant_id"),
     ("usage_hours", "tenant_id"),
@@ -46,10 +48,17 @@ fn accounts_rows(tenant: TenantId) -> String {
              VALUES (gen_random_uuid(), '{id}', 'c', 'admin', {}, 'a', now(), now());
          INSERT INTO totp (member_id, tenant_id, secret, last_step, created_at)
              VALUES ({member}, '{id}', '', 0, now());
-         INSERT INTO recovery_codes (code_hash, tenant_id, member_id) VALUES ({}, '{id}', {member})",
+         INSERT INTO recovery_codes (code_hash, tenant_id, member_id) VALUES ({}, '{id}', {member});
+         INSERT INTO api_tokens (id, tenant_id, member_id, name, token_hash, ending, scopes, created_at, expires_at)
+             VALUES ('{id}', '{id}', {member}, 'x', {}, 'abcd', '{{}}', now(), now());
+         INSERT INTO idempotent_requests (token_id, key_hash, tenant_id, request_hash, created_at)
+             VALUES ('{id}', {}, '{id}', {}, now())",
         hash("undo"),
         hash("invitation"),
-        hash("code")
+        hash("code"),
+        hash("token"),
+        hash("key"),
+        hash("request")
     )
 }
 
@@ -169,6 +178,9 @@ async fn a_tenants_transaction_cannot_read_secrets_of_the_installation() {
         "SELECT token_hash FROM invitations",
         "SELECT undo_hash FROM email_changes",
         "SELECT secret FROM totp",
+        "SELECT token_hash FROM api_tokens",
+        "UPDATE api_tokens SET scopes = '{}'",
+        "UPDATE api_tokens SET expires_at = now()",
         "SELECT code_hash FROM recovery_codes",
         "UPDATE members SET email = 'x@example.com'",
         "UPDATE members SET password_hash = NULL",

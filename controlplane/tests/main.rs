@@ -4,6 +4,7 @@
 mod accounts;
 mod admin;
 mod allotments;
+mod api;
 mod audit;
 mod bucket_settings;
 mod buckets;

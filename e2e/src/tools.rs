@@ -43,6 +43,10 @@ pub fn python_tool(name: &str) -> PathBuf {
     installed(folder().join("venv/bin").join(name))
 }
 
+pub fn schemathesis() -> PathBuf {
+    installed(folder().join("api/bin/schemathesis"))
+}
+
 /// The text of axe-core.
 pub fn axe() -> PathBuf {
     installed(folder().join("axe.min.js"))
@@ -50,6 +54,11 @@ pub fn axe() -> PathBuf {
 
 pub fn weed() -> PathBuf {
     installed(folder().join("weed"))
+}
+
+/// A file of the project's, by its path from the top.
+pub fn of_the_project(path: &str) -> PathBuf {
+    workspace().join(path)
 }
 
 /// A script in `e2e/clients`.

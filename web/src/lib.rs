@@ -23,10 +23,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::pages::{
-    access_keys, account, audit_log, buckets, change_email, change_password, confirm_signup,
-    connect, create_access_key, dashboard, email_links, forgot_password, invitation, landing,
-    login, login_code, logout, member, members, recovery_codes, reset_password, revoke_access_key,
-    rotate_access_key, second_step, signup,
+    access_keys, account, api_tokens, audit_log, buckets, change_email, change_password,
+    confirm_signup, connect, create_access_key, dashboard, email_links, forgot_password,
+    invitation, landing, login, login_code, logout, member, members, recovery_codes,
+    reset_password, revoke_access_key, rotate_access_key, second_step, signup,
 };
 
 /// The largest form that is read, in bytes.
@@ -154,6 +154,14 @@ fn own() -> Vec<(&'static str, Access, MethodRouter<App>)> {
         (
             "/members/leave",
             get(member::show_leave).post(member::leave),
+        ),
+        (
+            "/api-tokens",
+            get(api_tokens::show).post(api_tokens::submit),
+        ),
+        (
+            "/api-tokens/{api_token_id}/revoke",
+            post(api_tokens::revoke),
         ),
     ];
     let own = |(path, handler)| (path, Access::only(Act::OwnLogIn), handler);

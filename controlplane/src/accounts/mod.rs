@@ -2,6 +2,7 @@
 //! Nothing here tells whether an address is registered, in words or in time.
 
 pub(crate) mod attempts;
+mod caller;
 mod email_change;
 mod log_in;
 pub(crate) mod password;
@@ -18,6 +19,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use caller::Caller;
 pub use email_change::{
     EmailChange, change_email, confirm_email, email_behind, pending_email, undo_email,
 };

@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod customer;
 mod fleet;
 mod health;
 mod json;
@@ -16,6 +17,8 @@ use axum::middleware::from_fn;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admin::route_table as admin_route_table;
+pub use customer::route_table as customer_route_table;
+pub(crate) use customer::{Limits, sweep};
 pub(crate) use health::router as health;
 
 use crate::{ControlPlane, Error};
@@ -25,7 +28,7 @@ const MAX_BODY: usize = 256 * 1024;
 pub(crate) fn router(cp: ControlPlane) -> Router {
     Router::new()
         .nest("/api/v1/admin", admin::router(cp.clone()))
-        .nest("/api/v1", Router::new().fallback(nothing_here))
+        .nest("/api/v1", customer::router(cp.clone()))
         .merge(node::router(cp))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(after_panic))

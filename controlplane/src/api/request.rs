@@ -33,7 +33,9 @@ pub(super) async fn identify(mut request: Request, next: Next) -> Response {
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     // Of a customer's request that a node passes on: the id that the customer was told.
     let s3_request_id = tracing::field::Empty;
-    let span = tracing::info_span!("api", request_id = %id, s3_request_id, %method, %path);
+    // Of a customer's request to the API.
+    let tenant = tracing::field::Empty;
+    let span = tracing::info_span!("api", request_id = %id, s3_request_id, %method, %path, tenant);
     request.extensions_mut().insert(origin);
     async move {
         let mut response = next.run(request).await;

@@ -58,6 +58,15 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Bucket>, Error> {
     db::buckets::list(tx, tenant).await
 }
 
+/// One of the tenant's; another's is as unknown as one that never was.
+pub async fn get(tx: &mut Tx, name: &str) -> Result<Bucket, Error> {
+    let found = list(tx)
+        .await?
+        .into_iter()
+        .find(|bucket| bucket.name == name);
+    found.ok_or(Error::NotFound("bucket"))
+}
+
 /// Makes the bucket and waits up to a second for the nodes. Goes on when the caller goes away.
 pub async fn create(
     cp: &ControlPlane,

@@ -3,11 +3,13 @@
 
 pub(crate) mod access_keys;
 pub(crate) mod allotments;
+pub(crate) mod api_tokens;
 pub(crate) mod audit;
 pub(crate) mod buckets;
 pub(crate) mod bulk;
 pub(crate) mod email_changes;
 pub(crate) mod engines;
+pub(crate) mod idempotent_requests;
 pub(crate) mod invitations;
 pub(crate) mod leases;
 pub(crate) mod log_in_challenges;

@@ -151,6 +151,7 @@ async fn every_page(stack: &Stack, browser: &Chromium) {
         ("/buckets/press-kit/settings", "bucket-settings"),
         ("/buckets/press-kit/delete", "delete-bucket"),
         ("/access-keys", "access-keys"),
+        ("/api-tokens", "api-tokens"),
         ("/connect", "connect"),
         ("/audit-log", "audit-log"),
         ("/nowhere", "not-found"),

@@ -23,11 +23,12 @@ const PAGE: u32 = 50;
 /// Entries in one file.
 const FILE: u32 = 10_000;
 /// What the filter offers: the beginning of actions, and words for them.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("", "Everything"),
     ("access_key.", "Access keys"),
     ("bucket.", "Buckets"),
     ("session.", "Sessions"),
+    ("api_token.", "API tokens"),
     ("member.", "Members"),
     ("tenant.", "Account"),
 ];

@@ -2,6 +2,7 @@
 
 pub mod access_keys;
 pub mod account;
+pub mod api_tokens;
 pub mod audit_log;
 pub mod buckets;
 pub mod change_email;
@@ -48,6 +49,7 @@ pub enum Here {
     Account,
     Connect,
     AuditLog,
+    ApiTokens,
 }
 
 impl<'a> Shell<'a> {

@@ -12,6 +12,7 @@ fn concrete(path: &str) -> String {
         .replace("{session_id}", NOBODY)
         .replace("{member_id}", NOBODY)
         .replace("{invitation_id}", NOBODY)
+        .replace("{api_token_id}", NOBODY)
         .replace("{name}", "site.css")
         .replace("{bucket}", "vaults")
 }
