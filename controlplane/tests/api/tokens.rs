@@ -181,6 +181,47 @@ async fn a_member_sees_and_revokes_their_own_and_an_admin_everybodys() {
     api.stop().await;
 }
 
+/// What belongs to objects is asked of the data plane, with a hidden access key that ends with the token.
+#[tokio::test]
+async fn what_a_token_opened_in_the_storage_ends_with_it() {
+    let api = Api::start().await;
+    let owner = api.plane.sign_up("owner@example.com").await;
+    let token = api.token(&owner, &TokenScope::ALL).await;
+    let body = json!({ "name": "photos" });
+    api.ask(Method::POST, "/buckets", &token, Some(body)).await;
+    let lesser = api
+        .token(&owner, &[TokenScope::Read, TokenScope::ApiTokens])
+        .await;
+    let mut conn = api.plane.database.superuser().await;
+    let mut usable = async || -> Vec<String> {
+        let sql = "SELECT scope->>'permission' FROM access_keys WHERE purpose = 'console' AND revoked_at IS NULL ORDER BY 1";
+        sqlx::query_scalar(sql).fetch_all(&mut conn).await.unwrap()
+    };
+    for token in [&token, &token, &lesser] {
+        let path = "/buckets/photos/versioning";
+        let answer = api.ask(Method::GET, path, token, None).await;
+        assert_eq!(
+            answer.status,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "there is no data plane"
+        );
+    }
+    assert_eq!(
+        usable().await,
+        ["full", "read"],
+        "one each, of what the token may"
+    );
+    let id = api
+        .ask(Method::GET, "/whoami", &lesser, None)
+        .await
+        .text("token_id");
+    let path = format!("/api-tokens/{id}");
+    let revoked = api.ask(Method::DELETE, &path, &lesser, None).await;
+    assert_eq!(revoked.status, StatusCode::OK, "itself");
+    assert_eq!(usable().await, ["full"]);
+    api.stop().await;
+}
+
 #[tokio::test]
 async fn the_audit_log_says_that_a_token_did_it() {
     let api = Api::start().await;

@@ -9,3 +9,4 @@ mod keys;
 mod logins;
 mod site;
 mod story;
+mod tokens;

@@ -12,13 +12,16 @@ mod document;
 mod idempotency;
 mod input;
 mod invitations;
+mod lifecycle_rules;
 mod limits;
 mod members;
+mod object_lock;
 mod operation;
 mod paging;
 mod receipt;
 mod refusals;
 mod usage;
+mod versioning;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -39,6 +42,9 @@ fn operations() -> Vec<Operation> {
     all.extend(refusals::operations());
     all.extend(buckets::operations());
     all.extend(bucket_settings::operations());
+    all.extend(versioning::operations());
+    all.extend(lifecycle_rules::operations());
+    all.extend(object_lock::operations());
     all.extend(access_keys::operations());
     all.extend(members::operations());
     all.extend(invitations::operations());

@@ -61,14 +61,18 @@ impl Description {
             let name = name.split('}').next().unwrap_or_default();
             operation = operation.parameter(in_path(name));
         }
-        if *method == Method::POST {
-            operation = operation.parameter(idempotency_key());
-        }
         let description = Self {
-            operation,
+            operation: match *method {
+                Method::POST => operation.parameter(idempotency_key()),
+                _ => operation,
+            },
             schemas: Vec::new(),
         };
-        description.fails(&[400, 401, 403, 404, 422, 429, 503])
+        let description = description.fails(&[400, 401, 403, 404, 422, 429, 503]);
+        match *method {
+            Method::POST => description.fails(&[409]),
+            _ => description,
+        }
     }
 
     pub fn says(mut self, tag: &str, id: &str, summary: &str, more: &str) -> Self {
@@ -167,63 +171,76 @@ fn limited(response: ResponseBuilder) -> ResponseBuilder {
         )
 }
 
+/// Status, what it means, and an example: code, sentence, field.
+const REFUSALS: [(u16, &str, &str, &str, Option<&str>); 9] = [
+    (
+        400,
+        "The request cannot be read, or the engine does not take what it says.",
+        "bad_request",
+        "The body is not a JSON object.",
+        None,
+    ),
+    (
+        401,
+        "No API token, or none that counts any more.",
+        "unauthorized",
+        "A valid API token is needed: Authorization: Bearer vlt_…",
+        None,
+    ),
+    (
+        403,
+        "The token's scopes, the member's role or the account's status do not allow it.",
+        "missing_scope",
+        "The token lacks the scope `buckets`.",
+        None,
+    ),
+    (
+        404,
+        "There is no such thing, or it is another account's.",
+        "not_found",
+        "bucket not found",
+        None,
+    ),
+    (
+        409,
+        "It does not go together with what there is; or a request with this Idempotency-Key is under way.",
+        "idempotency_key_in_use",
+        "A request with this Idempotency-Key is under way, or broke off.",
+        None,
+    ),
+    (
+        422,
+        "A field or a parameter is not acceptable; `field` names it.",
+        "validation_failed",
+        "Give it a name of 1 to 100 characters.",
+        Some("name"),
+    ),
+    (
+        429,
+        "Too many requests; `Retry-After` says for how long.",
+        "too_many_requests",
+        "too many attempts; try again in 1 seconds",
+        None,
+    ),
+    (
+        501,
+        "The engine, or the place where the bucket is, has no such setting.",
+        "NotImplemented",
+        "A header you provided implies functionality that is not implemented.",
+        None,
+    ),
+    (
+        503,
+        "A part that this needs is not there at the moment. Try again later.",
+        "unavailable",
+        "The database cannot be reached.",
+        None,
+    ),
+];
+
 fn refusal(status: u16) -> Response {
-    let (what, code, detail, field) = match status {
-        400 => (
-            "The request cannot be read.",
-            "bad_request",
-            "The body is not JSON: …",
-            None,
-        ),
-        401 => (
-            "No API token, or none that counts any more.",
-            "unauthorized",
-            "A valid API token is needed: Authorization: Bearer vlt_…",
-            None,
-        ),
-        403 => (
-            "The token's scopes, the member's role or the account's status do not allow it.",
-            "missing_scope",
-            "The token lacks the scope `buckets`.",
-            None,
-        ),
-        404 => (
-            "There is no such thing, or it is another account's.",
-            "not_found",
-            "bucket not found",
-            None,
-        ),
-        409 => (
-            "It does not go together with what there is, or a request with this Idempotency-Key is under way.",
-            "idempotency_key_in_use",
-            "A request with this Idempotency-Key is under way. Try again.",
-            None,
-        ),
-        422 => (
-            "A field or a parameter is not acceptable; `field` names it.",
-            "validation_failed",
-            "Give it a name of 1 to 100 characters.",
-            Some("name"),
-        ),
-        429 => (
-            "Too many requests; `Retry-After` says for how long.",
-            "too_many_requests",
-            "too many attempts; try again in 1 seconds",
-            None,
-        ),
-        501 => (
-            "The storage engine or the bucket's placement has no such setting.",
-            "NotImplemented",
-            "This bucket has no versioning.",
-            None,
-        ),
-        _ => (
-            "A part that this needs is not there at the moment. Try again later.",
-            "unavailable",
-            "The database cannot be reached.",
-            None,
-        ),
-    };
+    let known = REFUSALS.iter().find(|(known, ..)| *known == status);
+    let (_, what, code, detail, field) = known.copied().unwrap_or((status, "", "", "", None));
     let title = http::StatusCode::from_u16(status)
         .ok()
         .and_then(|status| status.canonical_reason())
