@@ -44,8 +44,7 @@ pub(super) fn operations() -> Vec<Operation> {
                     "The newest first, those that ended included; never a secret.",
                 )
                 .asks::<Paging>()
-                .answers::<Page<AccessKey>>(
-                    200,
+                .answers_page::<AccessKey>(
                     "Access keys.",
                     json!({ "data": [example()], "next_cursor": null }),
                 )

@@ -35,7 +35,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The member's own; with the scope `members` everybody's. The newest first; for 90 days those that ended too.",
             )
             .asks::<Paging>()
-            .answers::<Page<ApiToken>>(200, "API tokens.", json!({ "data": [example()], "next_cursor": null }))
+            .answers_page::<ApiToken>("API tokens.", json!({ "data": [example()], "next_cursor": null }))
             },
         ),
         Operation::new(

@@ -31,8 +31,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The newest first. For those who may manage members, as on the page.",
             )
             .asks::<AuditQuery>()
-            .answers::<Page<AuditEntry>>(
-                200,
+            .answers_page::<AuditEntry>(
                 "Entries.",
                 json!({ "data": [example()], "next_cursor": null }),
             )

@@ -24,8 +24,7 @@ pub(super) fn operations() -> Vec<Operation> {
         Operation::new(Method::GET, "/buckets", TokenScope::Read, get(list), |d| {
             d.says("Buckets", "listBuckets", "List buckets", "By name.")
                 .asks::<Paging>()
-                .answers::<Page<Bucket>>(
-                    200,
+                .answers_page::<Bucket>(
                     "Buckets.",
                     json!({ "data": [example()], "next_cursor": null }),
                 )

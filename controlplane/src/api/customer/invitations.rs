@@ -36,8 +36,7 @@ pub(super) fn operations() -> Vec<Operation> {
                     "Those that can still be accepted, by address.",
                 )
                 .asks::<Paging>()
-                .answers::<Page<Invitation>>(
-                    200,
+                .answers_page::<Invitation>(
                     "Invitations.",
                     json!({ "data": [example()], "next_cursor": null }),
                 )

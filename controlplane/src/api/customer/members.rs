@@ -31,8 +31,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The first who came first.",
             )
             .asks::<Paging>()
-            .answers::<Page<Member>>(
-                200,
+            .answers_page::<Member>(
                 "Members.",
                 json!({ "data": [example()], "next_cursor": null }),
             )

@@ -10,9 +10,10 @@ use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::security::SecurityRequirement;
 use utoipa::openapi::{ContentBuilder, HeaderBuilder, Ref, RefOr, Required};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
 
 use super::document::{PROBLEM, SECURITY};
+use super::paging::Page;
 use crate::ControlPlane;
 use crate::api_tokens::TokenScope;
 
@@ -115,6 +116,19 @@ impl Description {
         self.operation = self
             .operation
             .response(status.to_string(), limited(response).build());
+        self
+    }
+
+    /// A page of rows. Its schema is in its place: pages of whatever rows have one name in utoipa.
+    pub fn answers_page<R: ToSchema>(mut self, what: &str, example: Value) -> Self {
+        self.schema::<R>();
+        let content = ContentBuilder::new()
+            .schema(Some(Page::<R>::schema()))
+            .example(Some(example));
+        let response = ResponseBuilder::new()
+            .description(what)
+            .content("application/json", content.build());
+        self.operation = self.operation.response("200", limited(response).build());
         self
     }
 

@@ -26,8 +26,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 "The last thousand of seven days, the newest first.",
             )
             .asks::<Paging>()
-            .answers::<Page<Refusal>>(
-                200,
+            .answers_page::<Refusal>(
                 "Refusals.",
                 json!({ "data": [example()], "next_cursor": null }),
             )

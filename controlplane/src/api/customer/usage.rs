@@ -53,9 +53,11 @@ struct UsageQuery {
     /// Before this time.
     #[serde(default)]
     to: Option<DateTime<Utc>>,
+    /// Sums for each hour or each day.
     #[serde(default)]
     #[param(inline)]
     by: UsageBy,
+    /// Rows for each bucket, access key or class of requests.
     #[serde(default)]
     #[param(inline)]
     group: UsageGroup,
