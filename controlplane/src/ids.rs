@@ -75,6 +75,7 @@ id!(BucketId);
 id!(NodeId);
 id!(SessionId);
 id!(InvitationId);
+id!(PasskeyId);
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,7 @@ pub struct Member {
     /// `None`: this release does not know it, and its bearer may do nothing.
     pub role: Option<Role>,
     pub since: DateTime<Utc>,
-    /// Whether the log-in asks for a code.
+    /// Whether the log-in asks for more than the password.
     pub second_step: bool,
 }
 

@@ -23,7 +23,7 @@ use crate::leases::{self, Leases};
 use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
-use crate::{Clock, Config, Error, Tx, api, buckets, console, db, engine, usage};
+use crate::{Clock, Config, Error, Tx, api, buckets, console, db, deletion, engine, usage};
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
 pub(crate) const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
@@ -108,6 +108,7 @@ impl ControlPlane {
         cp.spawn(mail::deliver(cp.clone()));
         cp.spawn(usage::take_daily(cp.clone()));
         cp.spawn(leases::sweep(cp.clone()));
+        cp.spawn(deletion::remove_daily(cp.clone()));
         Ok(cp)
     }
 

@@ -192,6 +192,19 @@ pub async fn set_limits(
     db::revision::next_for_tenant(tx, id).await
 }
 
+/// Another name for the company; nodes do not know it.
+pub async fn rename(tx: &mut Tx, cp: &ControlPlane, name: &str) -> Result<(), Error> {
+    let id = tx.tenant()?;
+    let name = check_name("company", name)?;
+    let old = lock(tx, id).await?.name;
+    if old == name {
+        return Ok(());
+    }
+    db::tenants::set_name(tx, id, &name).await?;
+    let details = json!({ "old": old });
+    audit::record(tx, cp, Some(id), "tenant.rename", &name, details).await
+}
+
 /// Every S3 request is refused from then on. Needs a system transaction.
 pub async fn suspend(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Revision, Error> {
     set_status(tx, cp, id, TenantStatus::Suspended, "tenant.suspend").await

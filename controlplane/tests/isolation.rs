@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("tenants", "id"),
     ("members", "tenant_id"),
     ("sessions", "tenant_id"),
@@ -16,6 +16,7 @@ const TABLES: [(&str, &str); 14] = [
     ("invitations", "tenant_id"),
     ("totp", "tenant_id"),
     ("recovery_codes", "tenant_id"),
+    ("passkeys", "tenant_id"),
     ("access_keys", "tenant_id"),
     ("buckets", "tenant_id"),
     ("audit_log", "tenant_id"),
@@ -46,10 +47,13 @@ fn accounts_rows(tenant: TenantId) -> String {
              VALUES (gen_random_uuid(), '{id}', 'c', 'admin', {}, 'a', now(), now());
          INSERT INTO totp (member_id, tenant_id, secret, last_step, created_at)
              VALUES ({member}, '{id}', '', 0, now());
-         INSERT INTO recovery_codes (code_hash, tenant_id, member_id) VALUES ({}, '{id}', {member})",
+         INSERT INTO recovery_codes (code_hash, tenant_id, member_id) VALUES ({}, '{id}', {member});
+         INSERT INTO passkeys (id, tenant_id, member_id, name, credential_id, static_state, dynamic_state, created_at)
+             VALUES (gen_random_uuid(), '{id}', {member}, 'a', {}, '', '1234567', now())",
         hash("undo"),
         hash("invitation"),
-        hash("code")
+        hash("code"),
+        hash("passkey")
     )
 }
 

@@ -26,7 +26,7 @@ pub enum Command {
     Controlplane(ControlplaneArguments),
     /// Start one data plane (settings by environment, see vaultaire/settings.md)
     Dataplane(DataplaneArguments),
-    /// Create, list, show, limit, suspend and resume tenants
+    /// Create, list, show, limit, suspend, resume and restore tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
     /// Create, list and revoke access keys
@@ -129,6 +129,9 @@ pub enum TenantCommand {
     },
     /// List tenants
     List {
+        /// Those that their owners have deleted, and that can be restored
+        #[arg(long)]
+        deleted: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -146,6 +149,12 @@ pub enum TenantCommand {
     },
     /// Serve a suspended tenant again
     Resume {
+        tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Undo the deletion of a tenant within its 30 days; its access keys stay revoked
+    Restore {
         tenant: String,
         #[command(flatten)]
         target: Target,

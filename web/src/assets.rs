@@ -65,6 +65,11 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
             include_bytes!("../static/upload.js").to_vec(),
         ),
         Asset::new(
+            "passkey.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../static/passkey.js").to_vec(),
+        ),
+        Asset::new(
             "favicon.svg",
             "image/svg+xml",
             include_bytes!("../static/favicon.svg").to_vec(),

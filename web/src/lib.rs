@@ -24,9 +24,10 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::pages::{
     access_keys, account, audit_log, buckets, change_email, change_password, confirm_signup,
-    connect, create_access_key, dashboard, email_links, forgot_password, invitation, landing,
-    login, login_code, logout, member, members, recovery_codes, reset_password, revoke_access_key,
-    rotate_access_key, second_step, signup,
+    connect, create_access_key, dashboard, delete_account, email_links, forgot_password,
+    invitation, landing, login, login_code, login_passkey, logout, member, members, passkeys,
+    recovery_codes, reset_password, revoke_access_key, rotate_access_key, second_step, settings,
+    signup,
 };
 
 /// The largest form that is read, in bytes.
@@ -99,6 +100,13 @@ fn public() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             "/login/code",
             get(login_code::show).post(login_code::submit),
         ),
+        ("/login/passkey", post(login_passkey::begin)),
+        ("/login/passkey/answer", post(login_passkey::answer)),
+        ("/login/code/passkey", post(login_passkey::begin_second)),
+        (
+            "/login/code/passkey/answer",
+            post(login_passkey::answer_second),
+        ),
         (
             "/password/forgot",
             get(forgot_password::show).post(forgot_password::submit),
@@ -150,6 +158,19 @@ fn own() -> Vec<(&'static str, Access, MethodRouter<App>)> {
         (
             "/account/second-step/recovery-codes",
             get(recovery_codes::show).post(recovery_codes::submit),
+        ),
+        (
+            "/account/passkeys/new",
+            get(passkeys::show).post(passkeys::begin),
+        ),
+        ("/account/passkeys/answer", post(passkeys::answer)),
+        (
+            "/account/passkeys/{passkey_id}",
+            get(passkeys::show_rename).post(passkeys::rename),
+        ),
+        (
+            "/account/passkeys/{passkey_id}/remove",
+            get(passkeys::show_remove).post(passkeys::remove),
         ),
         (
             "/members/leave",
@@ -271,6 +292,21 @@ fn tenants() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             "/members/{member_id}/transfer",
             Access::only(Act::TransferOwnership),
             get(member::show_transfer).post(member::transfer),
+        ),
+        (
+            "/settings",
+            Access::changed_by(Act::ManageMembers),
+            get(settings::show).post(settings::rename),
+        ),
+        (
+            "/settings/export",
+            Access::only(Act::DeleteAccount),
+            post(settings::export),
+        ),
+        (
+            "/settings/delete",
+            Access::only(Act::DeleteAccount),
+            get(delete_account::show).post(delete_account::submit),
         ),
         (
             "/invitations/{invitation_id}/take-back",

@@ -196,6 +196,15 @@ pub fn end(app: &App, to: &str) -> Response {
     ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response()
 }
 
+/// Takes the session cookie away with a page: the session is over already.
+pub fn forget(app: &App, mut shown: Response) -> Response {
+    let cookie = set_cookie(name(app.is_https()), "", Some(0), app.is_https());
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        shown.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    shown
+}
+
 /// `__Host-` binds the cookie to this very host, over TLS alone. On plain http (development) browsers other than
 /// Chromium drop `Secure` cookies, so it goes without. <https://www.rfc-editor.org/rfc/rfc6265#section-4.1.2>
 fn name(https: bool) -> &'static str {

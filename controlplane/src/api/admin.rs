@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use wire::{Action, Permission, Scope, TenantStatus};
 
+use super::deletions;
 use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
 use super::json::Body;
 use super::node::bearer;
@@ -39,6 +40,12 @@ fn routes() -> Vec<Route> {
         (Method::PATCH, "/tenants/{id}", patch(set_limits)),
         (Method::POST, "/tenants/{id}/suspend", post(suspend)),
         (Method::POST, "/tenants/{id}/resume", post(resume)),
+        (
+            Method::POST,
+            "/tenants/{id}/restore",
+            post(deletions::restore),
+        ),
+        (Method::GET, "/deleted-tenants", get(deletions::list)),
         (
             Method::GET,
             "/tenants/{id}/access-keys",
@@ -254,7 +261,11 @@ async fn resume(
 }
 
 /// Commits a change of the tenant, waits for the nodes, and answers the tenant as it is now.
-async fn finish(cp: &ControlPlane, mut tx: Tx, id: TenantId) -> Result<Json<TenantBody>, Error> {
+pub(super) async fn finish(
+    cp: &ControlPlane,
+    mut tx: Tx,
+    id: TenantId,
+) -> Result<Json<TenantBody>, Error> {
     let tenant = tenants::by_id(&mut tx, id).await?;
     tx.commit().await?;
     cp.wait_applied(tenant.revision, APPLY_TIMEOUT).await;

@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod deletions;
 mod fleet;
 mod health;
 mod json;

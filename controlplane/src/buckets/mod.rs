@@ -19,6 +19,7 @@ use wire::{BucketSetting, CorsRule};
 use crate::ids::{BucketId, TenantId};
 use crate::{Actor, ControlPlane, Error, Origin, Receipt, Tx, db};
 
+pub(crate) use delete::remove_at_engine;
 pub(crate) use heal::heal;
 pub use name::is_valid as is_valid_name;
 

@@ -229,6 +229,13 @@ pub(crate) async fn set_email(tx: &mut Tx, id: TenantId, email: &str) -> Result<
     Ok(())
 }
 
+pub(crate) async fn set_name(tx: &mut Tx, id: TenantId, name: &str) -> Result<(), Error> {
+    query!("UPDATE tenants SET name = $2 WHERE id = $1", id.0, name)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// Each figure: whether it is set at all, and to what (`None`: the plan's).
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Figures {

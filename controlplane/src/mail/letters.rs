@@ -82,6 +82,14 @@ letters! {
     SecondStepChanged "second_step_changed"
         ["emails/second_step_changed/subject.txt" "emails/second_step_changed/body.txt" "emails/second_step_changed/body.html"]
         { what, when, from, reset }
+    /// To whose passkey was used behind its counter.
+    PasskeyCopied "passkey_copied"
+        ["emails/passkey_copied/subject.txt" "emails/passkey_copied/body.txt" "emails/passkey_copied/body.html"]
+        { name, when, from, account }
+    /// To everybody of a team whose account is deleted.
+    AccountDeleted "account_deleted"
+        ["emails/account_deleted/subject.txt" "emails/account_deleted/body.txt" "emails/account_deleted/body.html"]
+        { company, by, when, until, account_id }
     OwnershipTransferred "ownership_transferred"
         ["emails/ownership_transferred/subject.txt" "emails/ownership_transferred/body.txt" "emails/ownership_transferred/body.html"]
         { company, old, new, when }

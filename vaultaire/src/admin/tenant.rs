@@ -29,7 +29,19 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
                 print_one(&only_promised(&created), target.json)
             }
         }
-        TenantCommand::List { target } => {
+        TenantCommand::List {
+            deleted: true,
+            target,
+        } => {
+            let client = Client::new(&target, environment)?;
+            let answer = client.get(&["deleted-tenants"]).await?;
+            let columns = ["tenant_id", "name", "email", "deleted_at", "remove_after"];
+            print_many(&answer, "tenants", &columns, target.json)
+        }
+        TenantCommand::List {
+            deleted: false,
+            target,
+        } => {
             let answer = Client::new(&target, environment)?.get(&["tenants"]).await?;
             print_many(
                 &answer,
@@ -53,6 +65,12 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
         TenantCommand::Resume { tenant, target } => {
             let answer = Client::new(&target, environment)?
                 .post(&["tenants", &tenant, "resume"], &json!({}))
+                .await?;
+            print_one(&answer, target.json)
+        }
+        TenantCommand::Restore { tenant, target } => {
+            let answer = Client::new(&target, environment)?
+                .post(&["tenants", &tenant, "restore"], &json!({}))
                 .await?;
             print_one(&answer, target.json)
         }

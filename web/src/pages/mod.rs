@@ -10,6 +10,7 @@ pub mod confirm_signup;
 pub mod connect;
 pub mod create_access_key;
 pub mod dashboard;
+pub mod delete_account;
 pub mod email_links;
 pub mod forgot_password;
 mod forms;
@@ -17,14 +18,17 @@ pub mod invitation;
 pub mod landing;
 pub mod login;
 pub mod login_code;
+pub mod login_passkey;
 pub mod logout;
 pub mod member;
 pub mod members;
+pub mod passkeys;
 pub mod recovery_codes;
 pub mod reset_password;
 pub mod revoke_access_key;
 pub mod rotate_access_key;
 pub mod second_step;
+pub mod settings;
 pub mod signup;
 pub mod theme;
 
@@ -48,6 +52,7 @@ pub enum Here {
     Account,
     Connect,
     AuditLog,
+    Settings,
 }
 
 impl<'a> Shell<'a> {

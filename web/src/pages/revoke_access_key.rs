@@ -21,7 +21,7 @@ use crate::pages::{Here, Shell};
 use crate::session::Member;
 
 /// How long the page waits for nodes to acknowledge.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Template)]
 #[template(path = "pages/revoke_access_key.html")]
@@ -115,7 +115,7 @@ fn find(keys: Vec<AccessKey>, access_key_id: &str) -> Result<AccessKey, Error> {
 }
 
 /// `Refused on 2 of 3 nodes after 41 ms`: the time of the slowest that answered.
-fn headline(receipt: &Receipt) -> String {
+pub fn headline(receipt: &Receipt) -> String {
     let total = receipt.nodes.len() + receipt.pending.len();
     let noun = if total == 1 { "node" } else { "nodes" };
     let start = format!("Refused on {} of {total} {noun}", receipt.nodes.len());

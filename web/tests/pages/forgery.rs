@@ -1,7 +1,9 @@
 //! Forms that another site sends, or that lack their token, change nothing.
 
 use http::StatusCode;
+use web::Access;
 
+use crate::access::concrete;
 use crate::site::{Browser, HOST, PASSWORD, Page, Site, create_key, pair};
 
 /// Sends `/access-keys`'s form with what a forger can and cannot know.
@@ -71,10 +73,17 @@ async fn every_form_of_a_member_wants_the_token() {
         "/access-keys/{}/revoke",
         page.element("access-key-id").to_owned()
     );
-    for path in [revoke.as_str(), "/logout"] {
-        let page = ada.post(path, &[], &OURS).await;
-        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+    let mut refused = 0;
+    let routes = web::route_table().into_iter();
+    let members = routes.filter(|(_, access)| *access != Access::Public);
+    let members = members.map(|(path, _)| concrete(path));
+    for path in members.chain([revoke.clone()]) {
+        let status = ada.post(&path, &[], &OURS).await.status;
+        refused += usize::from(status == StatusCode::FORBIDDEN);
+        let takes_none = status == StatusCode::METHOD_NOT_ALLOWED;
+        assert!(takes_none || status == StatusCode::FORBIDDEN, "{path}");
     }
+    assert!(refused >= 30, "{refused}");
     assert!(ada.get("/access-keys").await.has("data-revoke"));
     let fields = vec![pair("csrf_token", &token(&ada.get("/dashboard").await))];
     let page = ada.post(&revoke, &fields, &OURS).await;

@@ -2,10 +2,14 @@
 
 mod access;
 mod accounts;
+#[path = "../../../controlplane/tests/authenticator.rs"]
+mod authenticator;
 mod buckets;
 mod forgery;
 mod headers;
 mod keys;
 mod logins;
+mod passkeys;
+mod settings;
 mod site;
 mod story;

@@ -323,6 +323,20 @@ impl Page {
         text.split_once('<').expect("another tag").0
     }
 
+    /// The value of the first attribute of that name, as the browser reads it.
+    pub fn attribute(&self, name: &str) -> String {
+        let start = format!(" {name}=\"");
+        let (_, rest) = self.body.split_once(&start).unwrap_or_else(|| {
+            panic!("no {name} in {}", self.body);
+        });
+        let value = rest.split_once('"').expect("its end").0;
+        let value = value.replace("&#34;", "\"").replace("&#39;", "'");
+        value
+            .replace("&#60;", "<")
+            .replace("&#62;", ">")
+            .replace("&#38;", "&")
+    }
+
     /// The hidden fields of the form with that action.
     pub fn hidden_fields(&self, action: &str) -> Vec<(String, String)> {
         let start = format!("action=\"{action}\"");
