@@ -12,7 +12,7 @@ use e2e::{Client, Stack, logs, tools};
 
 use crate::chromium::Chromium;
 
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
 
 #[tokio::test]
 async fn from_the_price_to_an_object_and_back_in() {
@@ -105,7 +105,7 @@ pub async fn sign_up(browser: &Chromium, email: &str) {
     assert_eq!(browser.path().await, "/dashboard");
 }
 
-async fn create_key(stack: &Stack, browser: &Chromium, name: &str) -> Client {
+pub async fn create_key(stack: &Stack, browser: &Chromium, name: &str) -> Client {
     browser.fill("#name", name).await;
     browser.click("#create-key").await;
     let id = browser.text("#access-key-id").await;

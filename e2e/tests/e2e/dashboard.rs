@@ -153,6 +153,10 @@ async fn every_page(stack: &Stack, browser: &Chromium) {
         ("/access-keys", "access-keys"),
         ("/connect", "connect"),
         ("/audit-log", "audit-log"),
+        ("/settings", "settings"),
+        ("/settings/delete", "delete-account"),
+        ("/account", "own-log-in"),
+        ("/account/passkeys/new", "add-passkey"),
         ("/nowhere", "not-found"),
     ];
     browser.goto(&format!("{}/audit-log", stack.web())).await;
@@ -187,7 +191,7 @@ async fn every_page(stack: &Stack, browser: &Chromium) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-async fn violations(browser: &Chromium, axe: &str) -> Vec<String> {
+pub async fn violations(browser: &Chromium, axe: &str) -> Vec<String> {
     browser.run(axe, vec![]).await;
     let script = "return axe.run(document, arguments[0]).then((all) => ({ passes: all.passes.length,
         wrong: all.violations.map((v) => v.id + ': ' + v.nodes.map((n) => n.html.slice(0, 160)).join(' | ')) }))";
