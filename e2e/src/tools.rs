@@ -43,6 +43,18 @@ pub fn python_tool(name: &str) -> PathBuf {
     installed(folder().join("venv/bin").join(name))
 }
 
+/// The Python of the environment that has Stripe's package.
+pub fn stripe_python() -> PathBuf {
+    installed(folder().join("stripe/bin/python"))
+}
+
+/// A script in `e2e/stripe`.
+pub fn stripe_script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("stripe")
+        .join(name)
+}
+
 /// The text of axe-core.
 pub fn axe() -> PathBuf {
     installed(folder().join("axe.min.js"))
