@@ -48,6 +48,12 @@ pub fn stripe_python() -> PathBuf {
     installed(folder().join("stripe/bin/python"))
 }
 
+/// Folder of Stripe's npm package, where there is a Node.js that runs it.
+pub fn stripe_npm() -> Option<PathBuf> {
+    let place = folder().join("stripe-npm");
+    place.join("node_modules").exists().then_some(place)
+}
+
 /// A script in `e2e/stripe`.
 pub fn stripe_script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

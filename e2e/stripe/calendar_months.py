@@ -25,7 +25,7 @@ def period_end(anchor, after, interval, count):
 
 
 def moment(timestamp):
-    return datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
+    return datetime.datetime.fromtimestamp(timestamp, datetime.timezone.utc)
 
 
 def months_later(begun, months):

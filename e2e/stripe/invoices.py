@@ -201,7 +201,7 @@ def failed(world, invoice, customer, subscription):
 
 def day(timestamp):
     """As Stripe writes it on lines."""
-    moment = datetime.datetime.fromtimestamp(timestamp, datetime.UTC)
+    moment = datetime.datetime.fromtimestamp(timestamp, datetime.timezone.utc)
     return f"{moment.day:02} {moment:%b %Y}"
 
 
