@@ -121,9 +121,10 @@ impl Stripe {
         assert_eq!(settled["settled"], true, "{}", self.shows("deliveries"));
     }
 
-    /// Time passes at Stripe, and what is due there happens.
+    /// So much time passes: what is due in it happens, and all that Stripe knows is that much older now. The product's clock
+    /// stays, and so it sees what it would see if it had passed there, too.
     #[track_caller]
     pub fn passes(&self, time: Duration) {
-        self.does("clock", &json!({ "advance": time.as_secs() }));
+        self.does("pass", &json!({ "seconds": time.as_secs() }));
     }
 }

@@ -3,6 +3,8 @@
 Whatever falls due on the way happens at its own moment, in order.
 """
 
+import re
+
 import checkout
 import errors
 import invoices
@@ -13,6 +15,11 @@ DAY = 86_400
 HOUR = 3_600
 # An ordinary run of months; more is a loop that does not end.
 MOST = 10_000
+# The fields that hold Unix time.
+MOMENT = re.compile(
+    r"created|updated|start|end|date|timestamp|due_by|start_date|due_date|next_payment_attempt|billing_cycle_anchor"
+    r"|\w+_at|\w+_start|\w+_end"
+)
 
 
 def due(world, clock):
@@ -90,6 +97,32 @@ def tick(world):
         offset = world.offset
         advance(world, now)
         world.offset = offset
+
+
+def pass_by(world, seconds):
+    """So much time passes for whatever has no test clock, and yet the clock says afterwards what it said before: all that is known
+    here has become that much older. For who lives by another clock, which cannot be moved."""
+    now, frozen, offset = world.now(), world.frozen, world.offset
+    advance(world, now + seconds)
+    world.frozen, world.offset = frozen, offset
+    for kind, things in world.things.items():
+        # An event reads as it was sent.
+        if kind not in ("event", "test_helpers.test_clock"):
+            for each in things.values():
+                if not each.get("test_clock"):
+                    make_older(each, seconds)
+
+
+def make_older(value, seconds):
+    if isinstance(value, list):
+        for each in value:
+            make_older(each, seconds)
+    elif isinstance(value, dict):
+        for name, each in value.items():
+            if MOMENT.fullmatch(name) and isinstance(each, int) and not isinstance(each, bool):
+                value[name] = each - seconds
+            else:
+                make_older(each, seconds)
 
 
 # Test clocks.

@@ -44,6 +44,12 @@ def set_clock(standin, given):
     return {"now": world.now()}
 
 
+def pass_time(standin, given):
+    """`{"seconds"}`: so much time passes, and everything here is that much older afterwards; the clock stays."""
+    clocks.pass_by(standin.world, int(given["seconds"]))
+    return {"now": standin.world.now()}
+
+
 def set_settings(standin, given):
     """`after_retries` (unpaid, past_due, canceled), `retry_days`: what Stripe's dashboard sets."""
     world = standin.world
@@ -206,6 +212,7 @@ ACTS = {
     "GET requests": requests,
     "GET objects/*": objects,
     "POST clock": set_clock,
+    "POST pass": pass_time,
     "POST settings": set_settings,
     "POST outage": outage,
     "POST checkout/*/pay": pay,

@@ -152,6 +152,27 @@ def everybodys_clock():
     assert len(v1.invoices.list({"subscription": subscription.id}).data) == 2
 
 
+def time_that_passes_for_others():
+    """What fell due has happened, all is older, and the clock says what it said."""
+    _, price, customer, _ = shop(v1)
+    with_card(v1, customer)
+    subscription = subscribe(v1, customer, price)
+    does(f"customers/{customer.id}/conduct", conduct="fails")
+    now, (start, end) = does("clock", advance=0)["now"], period(subscription)
+    does("pass", seconds=end - start + 2 * DAY)
+    assert 0 <= does("clock", advance=0)["now"] - now < 60
+    aged = period(subscription)
+    assert aged[0] == start - 2 * DAY, "it was renewed two days ago"
+    assert v1.subscriptions.retrieve(subscription.id).status == "past_due"
+    invoice = v1.invoices.list({"subscription": subscription.id}).data[0]
+    assert invoice.status_transitions.finalized_at == start - 2 * DAY + 3_600
+    does("pass", seconds=20 * DAY)
+    assert v1.subscriptions.retrieve(subscription.id).status == "unpaid"
+    does(f"customers/{customer.id}/conduct", conduct="pays")
+    v1.invoices.pay(invoice.id)
+    assert v1.subscriptions.retrieve(subscription.id).status == "active"
+
+
 if __name__ == "__main__":
     tell(
         ends_of_months,
@@ -162,4 +183,5 @@ if __name__ == "__main__":
         first_payments_that_fail,
         endings,
         everybodys_clock,
+        time_that_passes_for_others,
     )
