@@ -27,7 +27,10 @@ def create_product(world, params):
     return product
 
 
-@route("POST /v1/products/{}", "name active description metadata tax_code unit_label statement_descriptor url default_price")
+@route(
+    "POST /v1/products/{}",
+    "name active description metadata tax_code unit_label statement_descriptor url default_price",
+)
 def update_product(world, params, name):
     product = world.living("product", name, status=404)
     values = {each: None if value == "" else value for each, value in params.items()}
@@ -54,8 +57,8 @@ def active(thing, params):
 
 
 TAKES = (
-    "currency active billing_scheme lookup_key metadata nickname product product_data recurring tax_behavior tiers tiers_mode "
-    "transfer_lookup_key transform_quantity unit_amount unit_amount_decimal"
+    "currency active billing_scheme lookup_key metadata nickname product product_data recurring tax_behavior tiers "
+    "tiers_mode transfer_lookup_key transform_quantity unit_amount unit_amount_decimal"
 )
 
 
@@ -88,7 +91,7 @@ def create_price(world, params):
 
 def product_of(world, params):
     if ("product" in params) == ("product_data" in params):
-        raise errors.invalid("You must specify either `product` or `product_data` when creating a price.", "product")
+        raise errors.invalid("You must specify either `product` or `product_data`.", "product")
     if "product_data" in params:
         return create_product(world, params["product_data"])["id"]
     return world.living("product", params["product"], "product")["id"]
@@ -116,7 +119,9 @@ def amounts(params, scheme):
     """(in whole cents or None, as decimal text)"""
     whole, exact = params.get("unit_amount"), params.get("unit_amount_decimal")
     if whole is not None and exact is not None:
-        raise errors.invalid("You may only specify one of these parameters: unit_amount, unit_amount_decimal.", "unit_amount")
+        raise errors.invalid(
+            "You may only specify one of these parameters: unit_amount, unit_amount_decimal.", "unit_amount"
+        )
     if scheme == "tiered":
         if whole is not None or exact is not None:
             raise errors.invalid("You cannot set `unit_amount` on a tiered price.", "unit_amount")
@@ -181,7 +186,9 @@ def retrieve_price(world, params, name):
     return shown(world.living("price", name, status=404))
 
 
-@route("GET /v1/prices", "active currency lookup_keys product recurring type limit starting_after ending_before created")
+@route(
+    "GET /v1/prices", "active currency lookup_keys product recurring type limit starting_after ending_before created"
+)
 def list_prices(world, params):
     def wanted(price):
         recurs = params.get("recurring", {})

@@ -11,9 +11,9 @@ from world import listed, metadata
 
 DAY = 86_400
 TAKES = (
-    "mode customer customer_email client_reference_id line_items success_url cancel_url metadata subscription_data expires_at "
-    "tax_id_collection customer_update billing_address_collection automatic_tax allow_promotion_codes payment_method_collection "
-    "locale ui_mode allowed_payment_method_types"
+    "mode customer customer_email client_reference_id line_items success_url cancel_url metadata subscription_data "
+    "expires_at tax_id_collection customer_update billing_address_collection automatic_tax allow_promotion_codes "
+    "payment_method_collection locale ui_mode allowed_payment_method_types"
 )
 DATA = {"metadata", "trial_period_days", "trial_end", "description", "trial_settings"}
 
@@ -41,7 +41,7 @@ def create(world, params):
     now = world.now(customer)
     expires = params.get("expires_at", now + DAY)
     if not now + 1_800 <= expires <= now + DAY:
-        message = "The `expires_at` timestamp must be at least 30 minutes and less than 24 hours from Checkout Session creation."
+        message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation."
         raise errors.invalid(message, "expires_at")
     subscriptions.trial_of(data, now)
     return keep(world, params, customer, items, expires)
@@ -71,7 +71,7 @@ def line_item(world, given, number):
         raise errors.missing(f"{place}[price]")
     price = world.living("price", given["price"], f"{place}[price]")
     if not price["active"]:
-        message = f"The price specified is inactive. This field only accepts active prices."
+        message = "The price specified is inactive. This field only accepts active prices."
         raise errors.invalid(message, f"{place}[price]")
     if not price["recurring"]:
         raise errors.lacks("one-time prices in Checkout")
@@ -79,7 +79,9 @@ def line_item(world, given, number):
     if metered and "quantity" in given:
         raise errors.invalid("Quantity should not be specified where usage_type is `metered`.", f"{place}[quantity]")
     if not metered and "quantity" not in given:
-        raise errors.invalid("Quantity is required. Add `quantity` to `line_items`.", f"{place}[quantity]", "parameter_missing")
+        raise errors.invalid(
+            "Quantity is required. Add `quantity` to `line_items`.", f"{place}[quantity]", "parameter_missing"
+        )
     quantity = None if metered else given["quantity"]
     amount = 0 if metered else catalog.cost(price, quantity)
     return {
@@ -136,22 +138,23 @@ def keep(world, params, customer, items, expires):
     }
     session["url"] = f"{world.url}/c/pay/{session['id']}"
     world.keep(session)
-    world.checkouts[session["id"]] = {"items": items, "data": params.get("subscription_data", {})}
+    world.checkouts[session["id"]] = {
+        "items": items,
+        "data": params.get("subscription_data", {}),
+        "update": params.get("customer_update", {}),
+    }
     return session
 
 
-def pay(world, session, card, email=None, name=None):
-    """What the page's button does. Raises what the card refuses; the session then stays open."""
+def pay(world, session, card, given):
+    """What the page's button does, with what was typed in. Raises what the card refuses; the session then stays open."""
     if session["status"] != "open":
         raise errors.invalid(f"This Checkout Session is {session['status']}.")
     plan = world.checkouts[session["id"]]
     checked = customers.new_card(world, card)
     if world.conduct[checked["id"]] in ("declined", "fails"):
         raise errors.declined()
-    customer = session["customer"] and world.living("customer", session["customer"])
-    if not customer:
-        given = {"email": email or session["customer_email"] or "somebody@example.com", "name": name or "Somebody"}
-        customer = customers.create(world, given)
+    customer = payer(world, session, given)
     customers.attach(world, {"customer": customer["id"]}, checked["id"])
     subscription = subscriptions.create(
         world,
@@ -166,13 +169,41 @@ def pay(world, session, card, email=None, name=None):
         status="complete",
         payment_status="no_payment_required" if subscription["status"] == "trialing" else "paid",
         customer=customer["id"],
-        customer_details={"email": customer.get("email"), "name": customer.get("name"), "tax_exempt": "none", "tax_ids": []},
+        customer_details=details(world, customer),
         subscription=subscription["id"],
         invoice=subscription["latest_invoice"],
         url=None,
     )
     world.happened("checkout.session.completed", session)
     return subscription
+
+
+def payer(world, session, given):
+    """The customer, with what they typed in where the session says that it shall be kept."""
+    typed = {"name": given.get("name"), "address": address(given)}
+    typed = {name: value for name, value in typed.items() if value}
+    if not session["customer"]:
+        email = session["customer_email"] or given.get("email") or "somebody@example.com"
+        customer = customers.create(world, {"email": email, **typed})
+    else:
+        customer = world.living("customer", session["customer"])
+        update = world.checkouts[session["id"]]["update"]
+        kept = {name: value for name, value in typed.items() if update.get(name) == "auto"}
+        world.change(customer, "customer.updated", **customers.changes(world, customer, kept))
+    if session["tax_id_collection"]["enabled"] and given.get("tax_id"):
+        kind = "eu_vat" if given["tax_id"][:2].isalpha() else "us_ein"
+        customers.add_tax_id(world, customer, {"type": kind, "value": given["tax_id"]})
+    return customer
+
+
+def address(given):
+    return {place: given[place] for place in ("line1", "city", "postal_code", "country") if given.get(place)}
+
+
+def details(world, customer):
+    tax_ids = [{"type": each["type"], "value": each["value"]} for each in customers.tax_ids(world, customer)]
+    shown = {name: customer.get(name) for name in ("email", "name", "address", "tax_exempt")}
+    return {**shown, "tax_ids": tax_ids}
 
 
 def item(line):
@@ -188,8 +219,8 @@ def lapse(world, session):
 def expire(world, params, name):
     session = world.find("checkout.session", name, "session", 404)
     if session["status"] != "open":
-        message = f"Only Checkout Sessions with a status in [\"open\"] can be expired. This Session has a status of {session['status']}."
-        raise errors.invalid(message)
+        message = 'Only Checkout Sessions with a status in ["open"] can be expired.'
+        raise errors.invalid(f"{message} This Session has a status of {session['status']}.")
     lapse(world, session)
     return session
 

@@ -72,10 +72,6 @@ def finalize(world, invoice):
 
 def advance(world, to, clock=None):
     """Lets everything happen that is due until then."""
-    set_time = world.set_time
-    if clock:
-        thing = world.find("test_helpers.test_clock", clock)
-        set_time = lambda moment: thing.update(frozen_time=moment)
     begun = world.now({"test_clock": clock})
     for _ in range(MOST):
         waiting = [each for each in due(world, clock) if each[0] <= to]
@@ -83,11 +79,11 @@ def advance(world, to, clock=None):
             break
         when, act = min(waiting, key=lambda each: each[0])
         begun = max(begun, when)
-        set_time(begun)
+        world.set_time(begun, clock)
         act()
     else:
         raise RuntimeError("what is due does not come to an end")
-    set_time(to)
+    world.set_time(to, clock)
 
 
 def tick(world):
@@ -100,8 +96,8 @@ def tick(world):
 
 
 def pass_by(world, seconds):
-    """So much time passes for whatever has no test clock, and yet the clock says afterwards what it said before: all that is known
-    here has become that much older. For who lives by another clock, which cannot be moved."""
+    """So much time passes for whatever has no test clock, and yet the clock says afterwards what it said before: all that
+    is known here has become that much older. For who lives by another clock, which cannot be moved."""
     now, frozen, offset = world.now(), world.frozen, world.offset
     advance(world, now + seconds)
     world.frozen, world.offset = frozen, offset

@@ -10,7 +10,6 @@ import checkout
 import clocks
 import customers
 import delivery
-import errors
 import events
 import invoices
 import payments
@@ -68,10 +67,10 @@ def set_webhook(standin, given):
 
 
 def pay(standin, given, name):
-    """`card` [4242…], `email`, `name`: what a person types into Checkout."""
+    """`card` [4242…], `email`, `name`, `line1`, `city`, `postal_code`, `country`, `tax_id`: what is typed into Checkout."""
     session = standin.world.find("checkout.session", name)
     card = given.get("card", "4242424242424242")
-    return checkout.pay(standin.world, session, card, given.get("email"), given.get("name"))
+    return checkout.pay(standin.world, session, card, given)
 
 
 def set_card(standin, given, name):
@@ -156,13 +155,12 @@ def make_event(standin, given):
 
 
 def deliver(standin, given, name):
-    """Sends one event at once, `times` over, past the queue, to every endpoint. It can be forged: signed with another `secret`, at another
-    `timestamp` (or `age` in seconds), without a `signature` (null) or with this one, and `replace` {from: to} in the body
-    after signing. Gives the statuses."""
+    """Sends one event at once, `times` over, past the queue, to every endpoint, and gives the statuses. It can be forged:
+    signed with another `secret`, `age` seconds ago, or with this `signature`; `replace` {from: to} changes what was signed."""
     world = standin.world
     event = world.find("event", name)
     body = delivery.body_of(event)
-    timestamp = int(given.get("timestamp", time.time() - given.get("age", 0)))
+    timestamp = int(time.time() - given.get("age", 0))
     statuses = []
     for endpoint in world.all("webhook_endpoint", status="enabled"):
         secret = given.get("secret", world.secrets[endpoint["id"]])
@@ -188,7 +186,8 @@ def settle(standin, given):
 
 def outage(standin, given):
     """The next `requests` answer `status` [503], or break off with `status` 0; `after`: they take effect all the same."""
-    standin.outage = {"requests": int(given["requests"]), "status": int(given.get("status", 503)), "after": given.get("after", False)}
+    requests, status = int(given["requests"]), int(given.get("status", 503))
+    standin.outage = {"requests": requests, "status": status, "after": given.get("after", False)}
     return {}
 
 
@@ -204,7 +203,8 @@ def objects(standin, given, kind):
 
 def state(standin, given):
     world = standin.world
-    return {"now": world.now(), "livemode": world.livemode, "objects": {kind: len(all) for kind, all in world.things.items()}}
+    counted = {kind: len(things) for kind, things in world.things.items()}
+    return {"now": world.now(), "livemode": world.livemode, "objects": counted}
 
 
 ACTS = {

@@ -1,6 +1,7 @@
 """Customers, their tax ids and their cards (https://docs.stripe.com/api/customers)."""
 
 import errors
+import subscriptions
 from routing import route
 from world import listed, metadata
 
@@ -60,14 +61,16 @@ def changes(world, customer, params):
     if "metadata" in params:
         values["metadata"] = metadata(customer["metadata"], params["metadata"])
     if "invoice_settings" in params:
-        method = params["invoice_settings"].get("default_payment_method")
-        if method and world.find("payment_method", method, place := "invoice_settings[default_payment_method]").get(
-            "customer"
-        ) != customer["id"]:
-            message = f"The customer does not have a payment method with the ID {method}. Attach it to the customer first."
-            raise errors.invalid(message, place)
+        own_card(world, customer, params["invoice_settings"].get("default_payment_method"))
         values["invoice_settings"] = invoice_settings(customer["invoice_settings"], params["invoice_settings"])
     return values
+
+
+def own_card(world, customer, name):
+    place = "invoice_settings[default_payment_method]"
+    if name and world.find("payment_method", name, place)["customer"] != customer["id"]:
+        message = f"The customer does not have a payment method with the ID {name}. Attach it to the customer first."
+        raise errors.invalid(message, place)
 
 
 def invoice_settings(old, new):
@@ -88,8 +91,6 @@ def list_customers(world, params):
 
 @route("DELETE /v1/customers/{}")
 def delete(world, params, name):
-    import subscriptions
-
     customer = world.living("customer", name, status=404)
     for each in world.all("subscription", customer=name):
         if each["status"] not in ("canceled", "incomplete_expired"):
@@ -115,8 +116,8 @@ def add_tax_id(world, customer, given):
         type=given["type"],
         value=value,
         country=value[:2] if given["type"] == "eu_vat" else given["type"][:2].upper(),
-        owner={"type": "customer", "customer": customer["id"], "account": None, "application": None, "customer_account": None},
-        verification={"status": "pending", "verified_address": None, "verified_name": None},
+        owner={"type": "customer", "customer": customer["id"]},
+        verification={"status": "pending"},
     )
     world.happened("customer.tax_id.created", tax_id)
     return tax_id

@@ -3,6 +3,7 @@
 import copy
 
 import errors
+import shapes
 
 DEEPEST = 4
 
@@ -18,16 +19,17 @@ def paged(things, params, path):
         message = f"Invalid integer: {limit} must be between 1 and 100"
         raise errors.invalid(message, "limit", "parameter_invalid_integer")
     ids = [each["id"] for each in things]
-    place = lambda name: ids.index(params[name]) if params[name] in ids else no_such(params[name], name)
     if "ending_before" in params:
-        before = things[: place("ending_before")]
+        before = things[: place(ids, params, "ending_before")]
         return {"object": "list", "data": before[-limit:], "has_more": len(before) > limit, "url": path}
-    rest = things[place("starting_after") + 1 :] if "starting_after" in params else things
+    rest = things[place(ids, params, "starting_after") + 1 :] if "starting_after" in params else things
     return {"object": "list", "data": rest[:limit], "has_more": len(rest) > limit, "url": path}
 
 
-def no_such(name, param):
-    raise errors.no_such("object", name, param)
+def place(ids, params, name):
+    if params[name] not in ids:
+        raise errors.no_such("object", params[name], name)
+    return ids.index(params[name])
 
 
 def within(created, wanted):
@@ -68,6 +70,4 @@ def walk(world, thing, steps, path):
 
 
 def known(thing, step):
-    import shapes
-
     return step in shapes.hints_of(shapes.class_of(thing["object"]))

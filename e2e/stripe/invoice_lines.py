@@ -2,6 +2,7 @@
 
 import catalog
 import errors
+import invoices
 import meters
 from routing import route
 from world import metadata
@@ -12,7 +13,11 @@ def line(world, invoice, amount, description, period, price, parent, quantity=1)
     pricing = None
     if price:
         details = {"price": price["id"], "product": price["product"]}
-        pricing = {"type": "price_details", "price_details": details, "unit_amount_decimal": price["unit_amount_decimal"]}
+        pricing = {
+            "type": "price_details",
+            "price_details": details,
+            "unit_amount_decimal": price["unit_amount_decimal"],
+        }
     return {
         "object": "line_item",
         "id": world.id("il_1"),
@@ -105,7 +110,20 @@ def recount(world, invoice, subscription):
 # Items that wait for the next invoice.
 
 
-def add_item(world, customer, amount, currency, description, period, price=None, quantity=1, subscription=None, item=None, proration=False, given=None):
+def add_item(
+    world,
+    customer,
+    amount,
+    currency,
+    description,
+    period,
+    price=None,
+    quantity=1,
+    subscription=None,
+    item=None,
+    proration=False,
+    given=None,
+):
     parent = None
     if subscription:
         details = {"subscription": subscription["id"], "subscription_item": item}
@@ -113,7 +131,11 @@ def add_item(world, customer, amount, currency, description, period, price=None,
     pricing = None
     if price:
         details = {"price": price["id"], "product": price["product"]}
-        pricing = {"type": "price_details", "price_details": details, "unit_amount_decimal": price["unit_amount_decimal"]}
+        pricing = {
+            "type": "price_details",
+            "price_details": details,
+            "unit_amount_decimal": price["unit_amount_decimal"],
+        }
     thing = world.make(
         "invoiceitem",
         "ii_1",
@@ -153,7 +175,8 @@ def pending(world, invoice, customer, subscription):
         if details and details["subscription_item"]:
             parent = of_item(subscription, {"id": details["subscription_item"]}, item["proration"], item["id"])
         else:
-            its = {"invoice_item": item["id"], "proration": item["proration"], "subscription": details and details["subscription"]}
+            its = {"invoice_item": item["id"], "proration": item["proration"]}
+            its["subscription"] = details and details["subscription"]
             parent = {"type": "invoice_item_details", "invoice_item_details": its}
         period = item["period"]["start"], item["period"]["end"]
         made = line(world, invoice, item["amount"], item["description"], period, price, parent, item["quantity"])
@@ -189,8 +212,6 @@ def missing_amount():
 
 
 def put_on(world, name, customer, subscription):
-    import invoices
-
     invoice = world.living("invoice", name, "invoice")
     if invoice["status"] != "draft":
         raise errors.invalid("This invoice is no longer editable", "invoice", "invoice_not_editable")

@@ -5,6 +5,7 @@ import datetime
 import errors
 import invoice_lines
 import payments
+import subscriptions
 from routing import route
 from world import listed, metadata
 
@@ -192,8 +193,6 @@ def failed(world, invoice, customer, subscription):
         status = "unpaid" if subscription["status"] == "unpaid" else "past_due"
         world.change(subscription, "customer.subscription.updated", status=status)
     elif world.after_retries == "canceled":
-        import subscriptions
-
         subscriptions.end(world, subscription, "payment_failed")
     else:
         world.change(subscription, "customer.subscription.updated", status=world.after_retries)
@@ -208,12 +207,20 @@ def day(timestamp):
 # What may be asked.
 
 
-@route("POST /v1/invoices", "customer subscription auto_advance collection_method days_until_due description due_date metadata currency pending_invoice_items_behavior")
+CREATE = (
+    "customer subscription auto_advance collection_method days_until_due description due_date metadata currency "
+    "pending_invoice_items_behavior"
+)
+
+
+@route("POST /v1/invoices", CREATE)
 def create(world, params):
     customer = world.living("customer", params.get("customer") or missing("customer"), "customer")
     subscription = params.get("subscription") and world.find("subscription", params["subscription"], "subscription")
     now = world.now(customer)
-    values = {name: params[name] for name in ("collection_method", "description", "due_date", "currency") if name in params}
+    values = {
+        name: params[name] for name in ("collection_method", "description", "due_date", "currency") if name in params
+    }
     invoice = blank(world, customer, "manual", (now, now), subscription or None, **values)
     invoice["auto_advance"] = params.get("auto_advance", False)
     invoice["metadata"] = metadata({}, params.get("metadata"))

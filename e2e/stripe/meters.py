@@ -8,7 +8,10 @@ from routing import route
 DAY = 86_400
 
 
-@route("POST /v1/billing/meters", "customer_mapping default_aggregation display_name event_name event_time_window value_settings")
+CREATE = "customer_mapping default_aggregation display_name event_name event_time_window value_settings"
+
+
+@route("POST /v1/billing/meters", CREATE)
 def create(world, params):
     if any(each["event_name"] == params["event_name"] for each in world.all("billing.meter", status="active")):
         message = f"An active meter with the event name {params['event_name']} already exists."
@@ -78,7 +81,9 @@ def create_event(world, params):
     now = world.now(customer)
     timestamp = params.get("timestamp", now)
     if timestamp < now - 35 * DAY:
-        raise errors.invalid("The timestamp is more than 35 days in the past.", "timestamp", "timestamp_too_far_in_past")
+        raise errors.invalid(
+            "The timestamp is more than 35 days in the past.", "timestamp", "timestamp_too_far_in_past"
+        )
     if timestamp > now + 300:
         raise errors.invalid("The timestamp is too far in the future.", "timestamp", "timestamp_in_future")
     identifier = params.get("identifier") or world.id("mev_")

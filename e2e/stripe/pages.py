@@ -18,8 +18,7 @@ PAGE = """<!doctype html>
 {error}{body}</main></body></html>
 """
 CARD = (
-    '<label for="card">Card number</label> '
-    '<input id="card" name="card" autocomplete="off" value="4242 4242 4242 4242">'
+    '<label for="card">Card number</label> <input id="card" name="card" autocomplete="off" value="4242 4242 4242 4242">'
 )
 
 
@@ -29,7 +28,8 @@ def page(title, body, error=None):
 
 
 def button(act, text, fields=""):
-    return f'<form method="post"><input type="hidden" name="act" value="{act}">{fields}<button id="{act}">{text}</button></form>'
+    hidden = f'<input type="hidden" name="act" value="{act}">'
+    return f'<form method="post">{hidden}{fields}<button id="{act}">{text}</button></form>'
 
 
 def link(name, url, text):
@@ -65,7 +65,7 @@ def checkout_page(world, name, given):
         return page("Checkout", f"<p id='state'>This page is over: {session['status']}.</p>")
     if given is not None:
         try:
-            checkout.pay(world, session, given.get("card", ""))
+            checkout.pay(world, session, given.get("card", ""), given)
             return 303, session["success_url"].replace("{CHECKOUT_SESSION_ID}", session["id"])
         except errors.StripeError as refusal:
             error = refusal.body["error"]["message"]
@@ -74,8 +74,26 @@ def checkout_page(world, name, given):
         for each in world.checkouts[name]["items"]
     )
     body = f"<ul id='items'>{items}</ul><p id='total'>{dollars(session['amount_total'])}</p>"
-    body += button("pay", "Subscribe", CARD) + link("cancel", session["cancel_url"], "Back")
+    body += button("pay", "Subscribe", CARD + fields(session)) + link("cancel", session["cancel_url"], "Back")
     return page("Subscribe", body, error)
+
+
+def fields(session):
+    """What Checkout asks for besides the card, filled in already."""
+    asked = []
+    if session["tax_id_collection"]["enabled"]:
+        asked += [("name", "Business name", ""), ("tax_id", "Tax id", "")]
+    if session["billing_address_collection"] == "required":
+        asked += [
+            ("line1", "Address", "1 Engine Way"),
+            ("city", "City", "London"),
+            ("postal_code", "Postal code", "N1"),
+        ]
+        asked += [("country", "Country", "GB")]
+    return "".join(
+        f'<p><label for="{name}">{label}</label> <input id="{name}" name="{name}" value="{value}"></p>'
+        for name, label, value in asked
+    )
 
 
 def portal_page(world, name, given):
@@ -88,9 +106,8 @@ def portal_page(world, name, given):
             return 303, session["url"]
         except errors.StripeError as refusal:
             error = refusal.body["error"]["message"]
-    body = "".join(
-        plan(world, each) for each in world.all("subscription", customer=customer["id"]) if each["status"] not in subscriptions.OVER
-    )
+    own = world.all("subscription", customer=customer["id"])
+    body = "".join(plan(world, each) for each in own if each["status"] not in subscriptions.OVER)
     for invoice in world.all("invoice", customer=customer["id"])[::-1]:
         if invoice["status"] != "draft":
             shown = f"{invoice['number']}: {dollars(invoice['total'])}, {invoice['status']}"
@@ -129,7 +146,8 @@ def invoice_page(world, name, given):
         refusal = invoices.collect(world, invoice, card["id"])
         error = refusal and refusal.body["error"]["message"]
     lines = "".join(
-        f"<li>{html.escape(each['description'] or '')}: {dollars(each['amount'])}</li>" for each in invoice["lines"]["data"]
+        f"<li>{html.escape(each['description'] or '')}: {dollars(each['amount'])}</li>"
+        for each in invoice["lines"]["data"]
     )
     body = f"<p id='state'>{invoice['status']}</p><ul>{lines}</ul><p id='total'>{dollars(invoice['total'])}</p>"
     if invoice["status"] == "open":

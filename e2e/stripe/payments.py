@@ -1,4 +1,4 @@
-"""Charges, refunds and disputes (https://docs.stripe.com/api/charges). No money moves, and every card is Stripe's own for tests."""
+"""Charges, refunds and disputes (https://docs.stripe.com/api/charges). No money moves, and every card is a test card."""
 
 import errors
 from routing import route
@@ -28,7 +28,9 @@ def charge(world, invoice, customer, method):
         currency=invoice["currency"],
         customer=customer["id"],
         created=world.now(invoice),
-        description="Subscription creation" if invoice["billing_reason"] == "subscription_create" else "Subscription update",
+        description="Subscription creation"
+        if invoice["billing_reason"] == "subscription_create"
+        else "Subscription update",
         metadata={},
         payment_method=method,
         payment_method_types=["card"],
@@ -82,7 +84,9 @@ def make_charge(world, intent, method, code, decline, message):
     card = world.find("payment_method", method)
     failed = code is not None
     if not failed:
-        payment = next(each for each in world.all("invoice_payment") if each["payment"]["payment_intent"] == intent["id"])
+        payment = next(
+            each for each in world.all("invoice_payment") if each["payment"]["payment_intent"] == intent["id"]
+        )
         payment.update(status="paid", amount_paid=intent["amount"], status_transitions={"paid_at": intent["created"]})
     return world.make(
         "charge",
@@ -147,7 +151,9 @@ def retrieve_payment(world, params, name):
 def list_payments(world, params):
     like = {name: params[name] for name in ("invoice", "status") if name in params}
     intent = params.get("payment", {}).get("payment_intent")
-    return [each for each in world.all("invoice_payment", **like) if intent in (None, each["payment"]["payment_intent"])]
+    return [
+        each for each in world.all("invoice_payment", **like) if intent in (None, each["payment"]["payment_intent"])
+    ]
 
 
 # Refunds.
@@ -162,7 +168,9 @@ def refund(world, params):
         message = f"Charge {made['id']} has already been refunded."
         raise errors.invalid(message, None, "charge_already_refunded")
     if made["disputed"]:
-        raise errors.invalid(f"Charge {made['id']} has been charged back; cannot issue a refund.", None, "charge_disputed")
+        raise errors.invalid(
+            f"Charge {made['id']} has been charged back; cannot issue a refund.", None, "charge_disputed"
+        )
     if amount <= 0 or amount > left:
         message = f"Refund amount (${amount / 100:.2f}) is greater than unrefunded amount on charge (${left / 100:.2f})"
         raise errors.invalid(message, "amount")
@@ -189,7 +197,8 @@ def refund(world, params):
 
 def refunded_charge(world, params):
     if ("charge" in params) == ("payment_intent" in params):
-        raise errors.invalid("You must provide either `charge` or `payment_intent`, and not both.", "charge", "parameter_missing")
+        message = "You must provide either `charge` or `payment_intent`, and not both."
+        raise errors.invalid(message, "charge", "parameter_missing")
     if "charge" in params:
         return world.find("charge", params["charge"], "charge")
     intent = world.find("payment_intent", params["payment_intent"], "payment_intent")

@@ -93,7 +93,6 @@ def extend_trial(world, subscription, trial_end, now):
 
 def difference(world, subscription, old, now, whole):
     new = {each["id"]: each for each in subscription["items"]["data"]}
-    same = lambda a, b: b is not None and (a["price"]["id"], a["quantity"]) == (b["price"]["id"], b["quantity"])
     changed = [each for each in old if not same(each, new.get(each["id"]))]
     for item in changed:
         line(world, subscription, item, now, whole, -1)
@@ -125,6 +124,10 @@ def line(world, subscription, item, now, whole, sign):
         item=item["id"],
         proration=True,
     )
+
+
+def same(item, other):
+    return other is not None and (item["price"]["id"], item["quantity"]) == (other["price"]["id"], other["quantity"])
 
 
 def credit_rest(world, subscription, now):

@@ -1,7 +1,7 @@
 """What Stripe's own Python package says of the API: every route, and the parameters that each takes.
 
-The types are read, not copied: a newer package is a newer API. Enumerations are closed here, as Stripe has them, though the package
-leaves them open for what may come.
+The types are read, not copied: a newer package is a newer API. Enumerations are closed here, as Stripe has them, though
+the package leaves them open for what may come.
 """
 
 import ast
@@ -94,7 +94,9 @@ def check(route, tree):
 
 
 def hash_of(hints, tree, place):
-    named = lambda name: f"{place}[{name}]" if place else name
+    def named(name):
+        return f"{place}[{name}]" if place else name
+
     for name in tree:
         if name not in hints:
             raise errors.unknown(named(name))

@@ -121,7 +121,7 @@ class Standin:
     def handle(self, method, path, tree, request, key):
         found = routing.find(method, path)
         if found is None:
-            message = f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs or we can help at https://support.stripe.com/."
+            message = f"Unrecognized request URL ({method}: {path}). Please see https://stripe.com/docs."
             raise errors.invalid(message, status=404)
         route, handler, named = found
         params = schema.check(route, tree)

@@ -1,6 +1,6 @@
 """A stateful stand-in for Stripe, for tests: `standin.py --port 0` prints `listening on 127.0.0.1:PORT`.
 
-It speaks the version of the API that the installed package `stripe` speaks. README.md has what it does and what only it does.
+It speaks the version of the API that the installed package `stripe` speaks. README.md says what it does.
 """
 
 import argparse

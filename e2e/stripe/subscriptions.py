@@ -1,6 +1,6 @@
 """Subscriptions and how they begin, change and end (https://docs.stripe.com/billing/subscriptions/overview)."""
 
-import calendar_months
+import periods
 import catalog
 import errors
 import invoices
@@ -13,8 +13,8 @@ DAY = 24 * HOUR
 OVER = ("canceled", "incomplete_expired")
 
 CREATE = (
-    "customer items metadata trial_period_days trial_end default_payment_method payment_behavior cancel_at_period_end cancel_at "
-    "collection_method days_until_due description off_session proration_behavior payment_settings trial_settings"
+    "customer items metadata trial_period_days trial_end default_payment_method payment_behavior cancel_at_period_end "
+    "cancel_at collection_method days_until_due description off_session proration_behavior payment_settings trial_settings"
 )
 
 
@@ -63,7 +63,9 @@ def trial_of(params, now):
 def blank(world, customer, params, now):
     method = params.get("default_payment_method")
     if method and world.find("payment_method", method, "default_payment_method")["customer"] != customer["id"]:
-        raise errors.invalid(f"The customer does not have a payment method with the ID {method}.", "default_payment_method")
+        raise errors.invalid(
+            f"The customer does not have a payment method with the ID {method}.", "default_payment_method"
+        )
     return {
         "object": "subscription",
         "id": world.id("sub_1"),
@@ -90,7 +92,8 @@ def blank(world, customer, params, now):
             **params.get("payment_settings", {}),
         },
         "test_clock": customer.get("test_clock"),
-        "trial_settings": params.get("trial_settings") or {"end_behavior": {"missing_payment_method": "create_invoice"}},
+        "trial_settings": params.get("trial_settings")
+        or {"end_behavior": {"missing_payment_method": "create_invoice"}},
     }
 
 
@@ -127,9 +130,13 @@ def catalog_price(world, given):
         raise errors.missing("items[0][price]")
     price = world.living("price", given["price"], "items[0][price]")
     if not price["active"]:
-        raise errors.invalid("The price specified is inactive. This field only accepts active prices.", "items[0][price]")
+        raise errors.invalid(
+            "The price specified is inactive. This field only accepts active prices.", "items[0][price]"
+        )
     if not price["recurring"]:
-        message = "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`."
+        message = (
+            "The price specified is set to `type=one_time` but this field only accepts prices with `type=recurring`."
+        )
         raise errors.invalid(message, "items[0][price]")
     return price
 
@@ -180,7 +187,7 @@ def begin(subscription, now, trial_end):
 def next_end(subscription, after):
     recurring = subscription["items"]["data"][0]["price"]["recurring"]
     anchor = subscription["billing_cycle_anchor"]
-    return calendar_months.period_end(anchor, after, recurring["interval"], recurring["interval_count"])
+    return periods.period_end(anchor, after, recurring["interval"], recurring["interval_count"])
 
 
 def set_period(subscription, start, end):
@@ -219,11 +226,15 @@ def end(world, subscription, reason, usage_until=None):
     now = world.now(subscription)
     details = {**subscription["cancellation_details"], "reason": reason}
     subscription.update(
-        status="canceled", ended_at=now, canceled_at=subscription.get("canceled_at") or now, cancellation_details=details
+        status="canceled",
+        ended_at=now,
+        canceled_at=subscription.get("canceled_at") or now,
+        cancellation_details=details,
     )
     if usage_until is not None:
         start = period(subscription)[0]
-        invoice = invoices.of_subscription(world, subscription, "subscription_cycle", (start, usage_until), advance=False)
+        used = (start, usage_until)
+        invoice = invoices.of_subscription(world, subscription, "subscription_cycle", used, advance=False)
         if invoice:
             invoices.finalize(world, invoice)
             invoices.collect(world, invoice)

@@ -52,8 +52,10 @@ class World:
             return self.find("test_helpers.test_clock", clock)["frozen_time"]
         return self.frozen if self.frozen is not None else int(time.time()) + self.offset
 
-    def set_time(self, to):
-        if self.frozen is not None:
+    def set_time(self, to, clock=None):
+        if clock:
+            self.find("test_helpers.test_clock", clock)["frozen_time"] = to
+        elif self.frozen is not None:
             self.frozen = to
         else:
             self.offset = to - int(time.time())

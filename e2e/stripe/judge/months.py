@@ -72,7 +72,9 @@ def changes_to_the_cent():
     assert sorted(line.amount for line in invoice.lines.data) == [-6_667, 3_333, 10_000]
     assert (invoice.total, invoice.status) == (6_666, "paid")
     # More is given back than is due: it stays on the customer's balance.
-    v1.subscriptions.update(subscription.id, {"items": [{"id": item, "price": dearer.id}], "proration_behavior": "none"})
+    v1.subscriptions.update(
+        subscription.id, {"items": [{"id": item, "price": dearer.id}], "proration_behavior": "none"}
+    )
     change = {"items": [{"id": item, "price": price.id}], "proration_behavior": "always_invoice"}
     v1.subscriptions.update(subscription.id, change)
     invoice = v1.invoices.list({"subscription": subscription.id}).data[0]
@@ -100,7 +102,10 @@ def who_does_not_pay():
     _, price, customer, clock = shop(v1, clock=at("2026-04-01T00:00:00"))
     with_card(v1, customer)
     subscription = subscribe(v1, customer, price)
-    status = lambda: v1.subscriptions.retrieve(subscription.id).status
+
+    def status():
+        return v1.subscriptions.retrieve(subscription.id).status
+
     does(f"customers/{customer.id}/conduct", conduct="fails")
     advance(clock, at("2026-05-01T02:00:00"))
     invoice = v1.invoices.list({"subscription": subscription.id}).data[0]

@@ -83,7 +83,13 @@ def refused(kind, call, *arguments, code=None, param=None, says=None, **named):
 def shop(v1, clock=None, amount=149_900, **price):
     """A product, a flat price, and a customer (on a test clock that stands at `clock`, if given)."""
     product = v1.products.create({"name": "Business"})
-    flat = {"product": product.id, "currency": "usd", "unit_amount": amount, "recurring": {"interval": "month"}, **price}
+    flat = {
+        "product": product.id,
+        "currency": "usd",
+        "unit_amount": amount,
+        "recurring": {"interval": "month"},
+        **price,
+    }
     made = v1.prices.create(flat)
     frozen = v1.test_helpers.test_clocks.create({"frozen_time": clock}) if clock else None
     further = {"test_clock": frozen.id} if frozen else {}

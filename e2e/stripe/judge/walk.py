@@ -1,5 +1,5 @@
-"""Stripe's Python package walks through everything that Vaultaire may ask: catalog, Checkout, subscription, invoice, meter, portal, refund,
-test clock. Its own classes read the answers.
+"""Stripe's Python package walks through everything that Vaultaire may ask: catalog, Checkout, subscription, invoice, meter,
+portal, refund, test clock. Its own classes read the answers.
 """
 
 import stripe
@@ -36,7 +36,11 @@ def catalog():
 
 def customers_and_their_tax_ids():
     customer = v1.customers.create(
-        {"email": "ada@engines.example", "tax_id_data": [{"type": "eu_vat", "value": "DE123456789"}], "expand": ["tax_ids"]}
+        {
+            "email": "ada@engines.example",
+            "tax_id_data": [{"type": "eu_vat", "value": "DE123456789"}],
+            "expand": ["tax_ids"],
+        }
     )
     assert customer.tax_ids.data[0].country == "DE"
     made = v1.customers.tax_ids.create(customer.id, {"type": "us_ein", "value": "12-3456789"})
@@ -61,14 +65,16 @@ def checkout():
     }
     tax = {"tax_id_collection": {"enabled": True}}
     refused(stripe.InvalidRequestError, v1.checkout.sessions.create, {**wanted, **tax}, param="customer_update[name]")
-    session = v1.checkout.sessions.create({**wanted, **tax, "customer_update": {"name": "auto"}})
+    tax["customer_update"] = {"name": "auto", "address": "auto"}
+    session = v1.checkout.sessions.create({**wanted, **tax, "billing_address_collection": "required"})
     assert (session.status, session.payment_status, session.amount_total) == ("open", "unpaid", 149_900)
     status, page, _ = ask("GET", path(session.url))
     assert status == 200 and "$1,499.00" in page and 'id="pay"' in page
     status, page, _ = pressed(session.url, "card=4000000000000002")
     assert status == 200 and "Your card was declined." in page
     assert v1.checkout.sessions.retrieve(session.id).status == "open"
-    status, _, headers = pressed(session.url, "card=4242+4242+4242+4242")
+    typed = "&name=Engines+GmbH&tax_id=DE123456789&country=DE&city=Berlin"
+    status, _, headers = pressed(session.url, "card=4242+4242+4242+4242" + typed)
     assert (status, headers["Location"]) == (303, f"http://127.0.0.1:1/billing?session={session.id}")
     expanded = {"expand": ["subscription.latest_invoice", "line_items", "customer"]}
     session = v1.checkout.sessions.retrieve(session.id, expanded)
@@ -77,7 +83,9 @@ def checkout():
     assert session.subscription.metadata.to_dict() == {"tenant": "tenant-1"}
     assert (session.subscription.latest_invoice.status, session.subscription.latest_invoice.total) == ("paid", 149_900)
     assert session.line_items.data[0].price.id == price.id and session.customer.id == customer.id
-    status, page, _ = pressed(session.subscription and f"/c/pay/{session.id}", "card=4242424242424242")
+    assert (session.customer.name, session.customer.address.city) == ("Engines GmbH", "Berlin")
+    assert [each.value for each in session.customer_details.tax_ids] == ["DE123456789"]
+    status, page, _ = pressed(f"/c/pay/{session.id}", "card=4242424242424242")
     assert "This page is over" in page, "nobody pays twice"
     assert len(v1.subscriptions.list({"customer": customer.id}).data) == 1
     other = v1.checkout.sessions.create(wanted)

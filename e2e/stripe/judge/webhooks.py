@@ -1,5 +1,5 @@
-"""Webhooks, judged by the package's own `Webhook.construct_event`: signed over the raw body, refused when altered or old, sent
-again until they are taken, and in the order that a test wants.
+"""Webhooks, judged by the package's own `Webhook.construct_event`: signed over the raw body, refused when altered or old,
+sent again until they are taken, and in the order that a test wants.
 """
 
 import http.server

@@ -1,4 +1,4 @@
-"""When billing periods end: a month after the 31st is the last day of a shorter month, and the anchor's day comes back after it.
+"""When billing periods end: a month after the 31st is the last day of a shorter month, and then it is the 31st again.
 
 https://docs.stripe.com/billing/subscriptions/billing-cycle
 """
