@@ -82,9 +82,21 @@ pub struct Builder {
     dataplanes: u16,
     engine: Option<Engine>,
     placement: Placement,
+    environment: Vec<(String, String)>,
 }
 
 impl Builder {
+    /// What `vaultaire up` is told by its environment besides.
+    pub fn environment(self, told: &[(&str, &str)]) -> Self {
+        let told = told.iter();
+        let environment = told.map(|(name, value)| (name.to_string(), value.to_string()));
+        let environment = environment.collect();
+        Self {
+            environment,
+            ..self
+        }
+    }
+
     pub fn dataplanes(self, dataplanes: u16) -> Self {
         Self { dataplanes, ..self }
     }
@@ -113,6 +125,7 @@ impl Builder {
             engine: self.engine.map(|engine| engine.start(folder.path())),
             kind: self.engine,
             placement: self.placement,
+            environment: self.environment,
             addresses: Addresses::free(self.dataplanes),
             folder,
             started_in: Duration::ZERO,
@@ -135,6 +148,7 @@ pub struct Stack {
     engine: Option<Running>,
     kind: Option<Engine>,
     placement: Placement,
+    environment: Vec<(String, String)>,
     pub addresses: Addresses,
     folder: TempDir,
     /// How long the last start took.
@@ -148,6 +162,7 @@ impl Stack {
             dataplanes: 1,
             engine: None,
             placement: Placement::Dedicated,
+            environment: Vec::new(),
         }
     }
 
@@ -179,6 +194,7 @@ impl Stack {
         if let Some(engine) = &self.engine {
             command.envs(engine.environment());
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if self.placement == Placement::Pooled {
             command.env("VAULTAIRE_ENGINE_PLACEMENT", "pooled");
             command.env("VAULTAIRE_ENGINE_POOL_BUCKET", POOL);

@@ -43,6 +43,24 @@ pub fn python_tool(name: &str) -> PathBuf {
     installed(folder().join("venv/bin").join(name))
 }
 
+/// The Python of the environment that has Stripe's package.
+pub fn stripe_python() -> PathBuf {
+    installed(folder().join("stripe/bin/python"))
+}
+
+/// Folder of Stripe's npm package, where there is a Node.js that runs it.
+pub fn stripe_npm() -> Option<PathBuf> {
+    let place = folder().join("stripe-npm");
+    place.join("node_modules").exists().then_some(place)
+}
+
+/// A script in `e2e/stripe`.
+pub fn stripe_script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("stripe")
+        .join(name)
+}
+
 /// The text of axe-core.
 pub fn axe() -> PathBuf {
     installed(folder().join("axe.min.js"))

@@ -18,4 +18,5 @@ mod quota;
 mod revocation;
 mod rolling;
 mod streams;
+mod stripe;
 mod survival;
