@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use crate::billing::StripeConfig;
 use crate::{MailConfig, MasterKey};
 
 pub struct Config {
@@ -25,6 +26,10 @@ pub struct Config {
     pub mail: MailConfig,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Without it billing is by hand.
+    pub stripe: Option<StripeConfig>,
+    /// Customers' webhooks may go to private addresses, and over plain HTTP.
+    pub webhooks_to_private: bool,
 }
 
 impl Config {

@@ -6,6 +6,7 @@ pub mod accounts;
 mod allotments;
 mod api;
 pub mod audit;
+pub mod billing;
 pub mod buckets;
 pub mod bulk;
 mod clock;

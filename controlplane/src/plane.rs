@@ -17,13 +17,14 @@ use wire::Revision;
 
 use crate::accounts::Throttle;
 use crate::allotments::{self, Allotments};
+use crate::billing::stripe::Stripe;
 use crate::engine::Engine;
 use crate::ids::{NodeId, TenantId};
 use crate::leases::{self, Leases};
 use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
-use crate::{Clock, Config, Error, Tx, api, buckets, console, db, engine, usage};
+use crate::{Clock, Config, Error, Tx, api, billing, buckets, console, db, engine, usage};
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
 pub(crate) const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
@@ -41,6 +42,7 @@ struct Inner {
     passwords: Passwords,
     throttle: Throttle,
     mailer: Mailer,
+    stripe: Option<Stripe>,
     push: Push,
     allotments: Allotments,
     booking: Semaphore,
@@ -89,6 +91,7 @@ impl ControlPlane {
             passwords: Passwords::new(),
             throttle: Throttle::new(clock.clone()),
             mailer: Mailer::new(&config.mail)?,
+            stripe: config.stripe.clone().map(Stripe::new).transpose()?,
             push: Push::new(),
             allotments,
             booking: Semaphore::new(usage::BOOKED_AT_ONCE),
@@ -106,6 +109,7 @@ impl ControlPlane {
         cp.spawn(engine::probe_until_done(cp.clone()));
         cp.spawn(buckets::heal(cp.clone()));
         cp.spawn(mail::deliver(cp.clone()));
+        cp.spawn(billing::watch(cp.clone()));
         cp.spawn(usage::take_daily(cp.clone()));
         cp.spawn(leases::sweep(cp.clone()));
         Ok(cp)
@@ -231,6 +235,11 @@ impl ControlPlane {
         Ok(known.collect())
     }
 
+    /// Whether customers pay through Stripe, rather than the operator's hand.
+    pub fn has_stripe(&self) -> bool {
+        self.0.stripe.is_some()
+    }
+
     /// Ends streams and background tasks, and closes the database's connections.
     pub async fn shut_down(&self) {
         self.0.stopping.send_replace(true);
@@ -270,6 +279,11 @@ impl ControlPlane {
 
     pub(crate) fn mailer(&self) -> &Mailer {
         &self.0.mailer
+    }
+
+    /// `None`: billing is by hand.
+    pub(crate) fn stripe(&self) -> Option<&Stripe> {
+        self.0.stripe.as_ref()
     }
 
     /// Who books a batch of usage has one of these.

@@ -21,6 +21,7 @@ pub(crate) enum Purpose {
     TokenKeys,
     Mail,
     Totp,
+    WebhookSecret,
 }
 
 impl Purpose {
@@ -31,6 +32,7 @@ impl Purpose {
             Self::TokenKeys => b"vaultaire/v1/token-keys",
             Self::Mail => b"vaultaire/v1/mail",
             Self::Totp => b"vaultaire/v1/totp",
+            Self::WebhookSecret => b"vaultaire/v1/webhook-secret",
         }
     }
 }

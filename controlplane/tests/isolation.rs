@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 19] = [
     ("tenants", "id"),
     ("members", "tenant_id"),
     ("sessions", "tenant_id"),
@@ -23,6 +23,11 @@ const TABLES: [(&str, &str); 14] = [
     ("bucket_usage", "tenant_id"),
     ("tenant_usage", "tenant_id"),
     ("audit_chain", "tenant_id"),
+    ("billing_accounts", "tenant_id"),
+    ("invoices", "tenant_id"),
+    ("stripe_customers", "tenant_id"),
+    ("stripe_invoices", "tenant_id"),
+    ("usage_alerts", "tenant_id"),
 ];
 
 /// Whose rows a query without any WHERE shows.
@@ -78,6 +83,15 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
         .execute(
             "INSERT INTO tenant_usage (tenant_id) SELECT id FROM tenants;
              INSERT INTO bucket_usage (tenant_id, bucket_id) SELECT tenant_id, id FROM buckets;
+             INSERT INTO billing_accounts (tenant_id, since) SELECT id, now() FROM tenants ON CONFLICT DO NOTHING;
+             INSERT INTO invoices (id, tenant_id, company, email, currency, lines, total_cents, period_from, period_to,
+                                   usage_to, issued_at)
+                 SELECT gen_random_uuid(), id, '', '', 'usd', '[]', 0, now(), now() + interval '1 day', now(), now() FROM tenants;
+             INSERT INTO stripe_customers (tenant_id, live, customer_id) SELECT id, false, 'cus_' || id FROM tenants;
+             INSERT INTO stripe_invoices (invoice_id, tenant_id, live, status, currency, total_cents, amount_paid_cents,
+                                          created_at)
+                 SELECT 'in_' || id, id, false, 'open', 'usd', 0, 0, now() FROM tenants;
+             INSERT INTO usage_alerts SELECT id, 'storage', now(), 50, now() FROM tenants;
              INSERT INTO usage_hours SELECT tenant_id, now(), id, '', 'a', 1, 0, 0, 0, 0 FROM buckets;",
         )
         .await;

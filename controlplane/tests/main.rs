@@ -3,8 +3,10 @@
 
 mod accounts;
 mod admin;
+mod alerts;
 mod allotments;
 mod audit;
+mod billing;
 mod bucket_settings;
 mod buckets;
 mod console;
@@ -25,6 +27,9 @@ mod sealed;
 mod second_step;
 mod sign_up;
 mod snapshots;
+mod standin;
 mod stream;
+mod stripe;
 mod usage;
 mod versions;
+mod webhooks;

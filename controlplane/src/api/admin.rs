@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use wire::{Action, Permission, Scope, TenantStatus};
 
+use super::billing;
 use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
 use super::json::Body;
 use super::node::bearer;
@@ -26,7 +27,7 @@ use crate::ids::{NodeId, TenantId};
 use crate::tenants::{self, LimitChange, NewTenant, Tenant};
 use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
 
-const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Route = (Method, &'static str, MethodRouter<ControlPlane>);
 
@@ -64,6 +65,29 @@ fn routes() -> Vec<Route> {
         (Method::GET, "/tenants/{id}/refusals", get(list_refusals)),
         (Method::GET, "/refusals/{request_id}", get(show_refusal)),
         (Method::GET, "/plans", get(list_plans)),
+        (Method::POST, "/plans", post(billing::create_plan)),
+        (Method::PATCH, "/plans/{id}", patch(billing::set_plan)),
+        (Method::POST, "/tenants/{id}/plan", post(set_plan)),
+        (Method::GET, "/tenants/{id}/billing", get(billing::show)),
+        (Method::POST, "/tenants/{id}/paid", post(billing::mark_paid)),
+        (
+            Method::GET,
+            "/tenants/{id}/invoices",
+            get(billing::list_invoices),
+        ),
+        (
+            Method::GET,
+            "/tenants/{id}/invoices/{invoice_id}",
+            get(billing::invoice_pdf),
+        ),
+        (Method::GET, "/billing/events", get(billing::list_events)),
+        (
+            Method::POST,
+            "/billing/events/retry",
+            post(billing::retry_events),
+        ),
+        (Method::POST, "/billing/sync", post(billing::sync)),
+        (Method::POST, "/billing/reconcile", post(billing::reconcile)),
         (Method::GET, "/nodes", get(list_nodes)),
         (Method::DELETE, "/nodes/{id}", delete(remove_node)),
         (Method::POST, "/nodes/accept", post(accept_all_nodes)),
@@ -228,6 +252,24 @@ async fn set_limits(
     };
     let mut tx = begin(&cp, origin).await?;
     tenants::set_limits(&mut tx, &cp, id, change).await?;
+    finish(&cp, tx, id).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanBody {
+    plan: String,
+}
+
+async fn set_plan(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+    Body(body): Body<PlanBody>,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let mut tx = begin(&cp, origin).await?;
+    tenants::set_plan(&mut tx, &cp, id, &body.plan).await?;
     finish(&cp, tx, id).await
 }
 

@@ -3,6 +3,7 @@
 
 mod admin;
 mod audit;
+mod billing;
 mod fleet;
 mod health;
 mod json;
@@ -26,6 +27,7 @@ pub(crate) fn router(cp: ControlPlane) -> Router {
     Router::new()
         .nest("/api/v1/admin", admin::router(cp.clone()))
         .nest("/api/v1", Router::new().fallback(nothing_here))
+        .merge(billing::webhooks(cp.clone()))
         .merge(node::router(cp))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(after_panic))

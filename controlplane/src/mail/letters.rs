@@ -85,6 +85,13 @@ letters! {
     OwnershipTransferred "ownership_transferred"
         ["emails/ownership_transferred/subject.txt" "emails/ownership_transferred/body.txt" "emails/ownership_transferred/body.html"]
         { company, old, new, when }
+    /// Where a tenant stands with paying has changed.
+    BillingStanding "billing_standing"
+        ["emails/billing_standing/subject.txt" "emails/billing_standing/body.txt" "emails/billing_standing/body.html"]
+        { company, headline, detail, next, link } -> link
+    UsageAlert "usage_alert"
+        ["emails/usage_alert/subject.txt" "emails/usage_alert/body.txt" "emails/usage_alert/body.html"]
+        { company, percent, what, used, of, end, link } -> link
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ impl Site {
             share_hold_seconds: 600,
             mail: MailConfig::Folder(folder.path().join("mail")),
             trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
+            stripe: None,
+            webhooks_to_private: false,
         };
         let cp = ControlPlane::start(config, clock.clone())
             .await
