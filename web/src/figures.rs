@@ -73,6 +73,33 @@ pub fn money(cents: i64, currency: &str) -> String {
     }
 }
 
+/// Millionths of a cent: `4_000_000` → `$0.04`, `375_000` → `$0.00375`.
+pub fn unit_price(micros: i64, currency: &str) -> String {
+    let micros = micros.unsigned_abs();
+    let (whole, rest) = (micros / 100_000_000, micros % 100_000_000);
+    let digits = format!("{rest:08}");
+    let (two, more) = digits.split_at(2);
+    let more = more.trim_end_matches('0');
+    let amount = format!("{}.{two}{more}", count(whole));
+    match currency {
+        "usd" => format!("${amount}"),
+        "eur" => format!("€{amount}"),
+        other => format!("{amount}\u{a0}{}", other.to_uppercase()),
+    }
+}
+
+/// `250` or `1,250.50` → cents; `None` where it is no amount.
+pub fn cents(text: &str) -> Option<i64> {
+    let text = text.trim().trim_start_matches('$').replace(',', "");
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 2 {
+        return None;
+    }
+    let cents = format!("{whole}{fraction:0<2}");
+    cents.parse().ok()
+}
+
 /// A moment, in the three ways in which pages write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment(pub DateTime<Utc>);
@@ -117,6 +144,23 @@ mod tests {
         assert_eq!(money(0, "usd"), "$0");
         assert_eq!(money(1_250, "eur"), "€12.50");
         assert_eq!(money(100_000_005, "chf"), "1,000,000.05\u{a0}CHF");
+    }
+
+    #[test]
+    fn prices_of_units_keep_their_fractions() {
+        assert_eq!(unit_price(4_000_000, "usd"), "$0.04");
+        assert_eq!(unit_price(375_000, "usd"), "$0.00375");
+        assert_eq!(unit_price(150_000_000, "eur"), "€1.50");
+    }
+
+    #[test]
+    fn an_amount_is_read_to_the_cent() {
+        assert_eq!(cents("250"), Some(25_000));
+        assert_eq!(cents(" $1,250.5 "), Some(125_050));
+        assert_eq!(cents("0.05"), Some(5));
+        for bad in ["", "-1", "1.234", "a", "1e3", ".", "99999999999999999999"] {
+            assert_eq!(cents(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -23,10 +23,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::pages::{
-    access_keys, account, audit_log, buckets, change_email, change_password, confirm_signup,
-    connect, create_access_key, dashboard, email_links, forgot_password, invitation, landing,
-    login, login_code, logout, member, members, recovery_codes, reset_password, revoke_access_key,
-    rotate_access_key, second_step, signup,
+    access_keys, account, audit_log, billing, buckets, change_email, change_password,
+    confirm_signup, connect, create_access_key, dashboard, email_links, forgot_password,
+    invitation, landing, login, login_code, logout, member, members, recovery_codes,
+    reset_password, revoke_access_key, rotate_access_key, second_step, signup,
 };
 
 /// The largest form that is read, in bytes.
@@ -81,6 +81,7 @@ fn table() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     table.extend(own());
     table.extend(tenants());
     table.extend(storage());
+    table.extend(paying());
     table
 }
 
@@ -276,6 +277,43 @@ fn tenants() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             "/invitations/{invitation_id}/take-back",
             Access::only(Act::ManageMembers),
             post(members::take_back),
+        ),
+    ]
+}
+
+/// What it costs, and how it is paid.
+fn paying() -> Vec<(&'static str, Access, MethodRouter<App>)> {
+    use Act::{ManageBilling, View};
+    vec![
+        (
+            "/billing",
+            Access::changed_by(ManageBilling),
+            get(billing::page::show),
+        ),
+        (
+            "/billing/usage.csv",
+            Access::only(View),
+            get(billing::usage::file),
+        ),
+        (
+            "/billing/invoices/{invoice_id}",
+            Access::only(ManageBilling),
+            get(billing::invoice::file),
+        ),
+        (
+            "/billing/checkout",
+            Access::only(ManageBilling),
+            post(billing::checkout::submit),
+        ),
+        (
+            "/billing/portal",
+            Access::only(ManageBilling),
+            post(billing::checkout::portal),
+        ),
+        (
+            "/billing/alerts",
+            Access::only(ManageBilling),
+            post(billing::alerts::submit),
         ),
     ]
 }

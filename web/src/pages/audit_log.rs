@@ -23,12 +23,13 @@ const PAGE: u32 = 50;
 /// Entries in one file.
 const FILE: u32 = 10_000;
 /// What the filter offers: the beginning of actions, and words for them.
-const KINDS: [(&str, &str); 6] = [
+const KINDS: [(&str, &str); 7] = [
     ("", "Everything"),
     ("access_key.", "Access keys"),
     ("bucket.", "Buckets"),
     ("session.", "Sessions"),
     ("member.", "Members"),
+    ("billing.", "Billing"),
     ("tenant.", "Account"),
 ];
 
@@ -214,7 +215,7 @@ pub async fn file(
 
 /// Quoted (RFC 4180), and never a formula: spreadsheets run what begins with one of these.
 /// Source: <https://owasp.org/www-community/attacks/CSV_Injection>
-fn cell(text: &str) -> String {
+pub fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let guard = if formula { "'" } else { "" };
     format!("\"{guard}{}\"", text.replace('"', "\"\""))

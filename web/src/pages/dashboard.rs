@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use controlplane::accounts::Act;
+use controlplane::billing::{self, Rung, Words};
 use controlplane::tenants::Tenant;
 use controlplane::{access_keys, buckets, tenants, usage};
 use wire::TenantStatus;
@@ -42,10 +43,13 @@ struct Dashboard<'a> {
     ready: bool,
 }
 
-/// Why the tenant cannot do everything.
+/// Why the tenant cannot do everything, or will not soon.
 struct Standing {
+    tone: &'static str,
     headline: &'static str,
-    detail: &'static str,
+    detail: String,
+    /// It can be put right at `/billing`.
+    by_paying: bool,
 }
 
 struct Trial {
@@ -64,6 +68,7 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Fa
     let buckets = buckets::list(&mut tx).await?;
     let keys = access_keys::list(&mut tx).await?;
     let used = usage::of_tenant(&mut tx, tenant.id).await?;
+    let paying = billing::standing(&mut tx, &app.cp).await?;
     tx.commit().await?;
 
     let now = app.cp.clock().now();
@@ -77,7 +82,7 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Fa
     let buckets: Vec<_> = rows.collect();
     page(&Dashboard {
         shell: Shell::new(&member.session, Here::Overview),
-        standing: standing(tenant.status),
+        standing: standing(tenant.operator_status, &paying),
         plan_name: &tenant.plan.name,
         price: price(&tenant),
         since: Moment(tenant.created_at),
@@ -124,17 +129,39 @@ fn trial(ends: DateTime<Utc>, now: DateTime<Utc>) -> Trial {
     }
 }
 
-fn standing(status: TenantStatus) -> Option<Standing> {
-    match status {
-        TenantStatus::Active => None,
-        TenantStatus::ReadOnly => Some(Standing {
-            headline: "Your account is read-only",
-            detail: "Listing, downloading and deleting go on; nothing can be uploaded.",
-        }),
-        TenantStatus::Suspended | TenantStatus::Deleted | TenantStatus::Unknown => Some(Standing {
-            headline: "Your account is suspended",
-            detail: "Every S3 request is refused. Your objects are kept.",
-        }),
+/// The operator's word comes before what paying says.
+fn standing(operator: TenantStatus, paying: &billing::Standing) -> Option<Standing> {
+    let by_operator = |headline, detail: &str| Standing {
+        tone: "bad",
+        headline,
+        detail: detail.to_owned(),
+        by_paying: false,
+    };
+    match operator {
+        TenantStatus::Active if paying.rung == Rung::Good => None,
+        TenantStatus::Active => {
+            let words = Words::of(paying);
+            Some(Standing {
+                tone: if paying.rung >= Rung::ReadOnly {
+                    "bad"
+                } else {
+                    "warn"
+                },
+                headline: words.headline,
+                detail: format!("{} {}", words.detail, words.next),
+                by_paying: true,
+            })
+        }
+        TenantStatus::ReadOnly => Some(by_operator(
+            "Your account is read-only",
+            "Listing, downloading and deleting go on; nothing can be uploaded.",
+        )),
+        TenantStatus::Suspended | TenantStatus::Deleted | TenantStatus::Unknown => {
+            Some(by_operator(
+                "Your account is suspended",
+                "Every S3 request is refused. Your objects are kept.",
+            ))
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod access_keys;
 pub mod account;
 pub mod audit_log;
+pub mod billing;
 pub mod buckets;
 pub mod change_email;
 pub mod change_password;
@@ -48,6 +49,7 @@ pub enum Here {
     Account,
     Connect,
     AuditLog,
+    Billing,
 }
 
 impl<'a> Shell<'a> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod accounts;
+mod billing;
 mod buckets;
 mod forgery;
 mod headers;
