@@ -1,9 +1,13 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
+mod billing;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use billing::{BillingCommand, PlanCommand, TermArguments};
 
 use crate::admin::duration::{self, Seconds};
 
@@ -38,6 +42,9 @@ pub enum Command {
     /// The plans that tenants can be on
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// Who has paid, invoices, and Stripe
+    #[command(subcommand)]
+    Billing(BillingCommand),
     /// Why requests were refused
     #[command(subcommand)]
     Refusal(RefusalCommand),
@@ -153,6 +160,9 @@ pub enum TenantCommand {
     /// Give a tenant limits of its own
     Set {
         tenant: String,
+        /// Onto the terms that this plan is sold on now
+        #[arg(long)]
+        plan: Option<String>,
         #[command(flatten)]
         limits: LimitArguments,
         #[command(flatten)]
@@ -279,15 +289,6 @@ pub enum BucketCommand {
     List {
         #[arg(long)]
         tenant: String,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum PlanCommand {
-    /// List plans
-    List {
         #[command(flatten)]
         target: Target,
     },

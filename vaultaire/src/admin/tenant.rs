@@ -58,13 +58,21 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
         }
         TenantCommand::Set {
             tenant,
+            plan,
             limits,
             target,
         } => {
-            let body = body_of(&limits)?;
-            let answer = Client::new(&target, environment)?
-                .patch(&["tenants", &tenant], &body)
-                .await?;
+            let client = Client::new(&target, environment)?;
+            let body = body_of(&limits);
+            let mut answer = Value::Null;
+            if let Some(plan) = &plan {
+                let plan = json!({ "plan": plan });
+                answer = client.post(&["tenants", &tenant, "plan"], &plan).await?;
+            }
+            // With a plan there need be no limit.
+            if plan.is_none() || body.is_ok() {
+                answer = client.patch(&["tenants", &tenant], &body?).await?;
+            }
             print_one(&answer, target.json)
         }
     }
@@ -109,7 +117,7 @@ fn body_of(limits: &LimitArguments) -> anyhow::Result<Value> {
     }
     anyhow::ensure!(
         body != json!({}),
-        "Nothing to set: give --rate, --burst, --quota-bytes or another limit (see --help)."
+        "Nothing to set: give --plan, --rate, --burst, --quota-bytes or another limit (see --help)."
     );
     Ok(body)
 }
