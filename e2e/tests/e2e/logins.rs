@@ -77,7 +77,7 @@ async fn log_in(browser: &Chromium) {
 }
 
 /// The link in the one mail of that kind, once it is there.
-fn mailed(folder: &Path, kind: &str) -> String {
+pub fn mailed(folder: &Path, kind: &str) -> String {
     let mark = format!("-{kind}-");
     wait::until("the mail", Duration::from_secs(20), || {
         let entries = std::fs::read_dir(folder).ok()?;
