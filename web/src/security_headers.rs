@@ -56,7 +56,8 @@ fn with_stripe(app: &App) -> Option<HeaderValue> {
 
 pub async fn set(State(app): State<App>, request: Request, next: Next) -> Response {
     let of_buckets = request.uri().path().starts_with("/buckets/");
-    let of_billing = request.uri().path() == "/billing";
+    // Also where a form is shown again.
+    let of_billing = request.uri().path().starts_with("/billing");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
