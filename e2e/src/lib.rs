@@ -14,6 +14,7 @@ pub mod process;
 pub mod stack;
 pub mod stripe;
 pub mod tools;
+pub mod turn;
 pub mod wait;
 
 pub use client::Client;

@@ -1,9 +1,8 @@
 //! One `vaultaire up` on a data directory of its own, as a newcomer starts it, and the operator's commands for it.
-//! At most two run at once, however many tests do.
+//! It waits for its turn.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::engine::{Engine, Running};
 use crate::process::{Process, children, clear_environment, run, succeed};
+use crate::turn::Turn;
 use crate::{ports, tools, until};
 
 /// The engine bucket of a pooled stack.
@@ -21,31 +21,6 @@ pub const POOL: &str = "vaultaire-pool";
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const PROBED_WITHIN: Duration = Duration::from_secs(60);
 const OPERATOR_WITHIN: Duration = Duration::from_secs(60);
-const AT_ONCE: usize = 2;
-
-static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
-
-/// The right to run a stack; given back when dropped.
-pub struct Turn(());
-
-impl Turn {
-    pub fn wait() -> Self {
-        let running = RUNNING.0.lock().unwrap_or_else(|e| e.into_inner());
-        let mut running = RUNNING
-            .1
-            .wait_while(running, |running| *running >= AT_ONCE)
-            .unwrap_or_else(|e| e.into_inner());
-        *running += 1;
-        Turn(())
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *RUNNING.0.lock().unwrap_or_else(|e| e.into_inner()) -= 1;
-        RUNNING.1.notify_one();
-    }
-}
 
 /// Where a stack listens.
 #[derive(Debug, Clone, Copy)]
