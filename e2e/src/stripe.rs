@@ -9,11 +9,14 @@ use serde_json::{Value, json};
 
 use crate::process::{Process, clear_environment};
 use crate::stack::ready;
-use crate::{Stack, http, tools};
+use crate::{Stack, http, tools, until};
 
 pub const WEBHOOK_SECRET: &str = "whsec_for_this_test_alone";
 const READY_WITHIN: Duration = Duration::from_secs(30);
-const SAYS: &str = "listening on ";
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+const SAYS: &str = "listening on 127.0.0.1:";
+/// Another site than the product's `127.0.0.1`, for cookies and policies of browsers, as Stripe is another.
+const NAME: &str = "localhost";
 
 /// Whether the objects say that they are real.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +39,7 @@ impl Stripe {
         let mut command = Command::new(tools::stripe_python());
         clear_environment(&mut command);
         command.arg("-B").arg(tools::stripe_script("standin.py"));
+        command.args(["--name", NAME]);
         if mode == Mode::Live {
             command.arg("--livemode");
         }
@@ -43,9 +47,9 @@ impl Stripe {
         ready(&mut process, SAYS, READY_WITHIN)
             .unwrap_or_else(|said| panic!("no stand-in for Stripe:\n{said}"));
         let said = process.said();
-        let address = said.lines().find_map(|line| line.strip_prefix(SAYS));
+        let port = said.lines().find_map(|line| line.strip_prefix(SAYS));
         Self {
-            url: format!("http://{}", address.expect("it has said so")),
+            url: format!("http://{NAME}:{}", port.expect("it has said so")),
             mode,
             process,
         }
@@ -117,8 +121,10 @@ impl Stripe {
     /// Waits until every webhook was taken.
     #[track_caller]
     pub fn settles(&self) {
-        let settled = self.does("settle", &json!({ "within": 9 }));
-        assert_eq!(settled["settled"], true, "{}", self.shows("deliveries"));
+        until("Stripe's webhooks are taken", SETTLED_WITHIN, || {
+            let settled = self.does("settle", &json!({ "within": 5 }));
+            (settled["settled"] == true).then_some(())
+        });
     }
 
     /// So much time passes: what is due in it happens, and all that Stripe knows is that much older now. The product's clock

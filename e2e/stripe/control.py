@@ -156,7 +156,7 @@ def make_event(standin, given):
 
 def deliver(standin, given, name):
     """Sends one event at once, `times` over, past the queue, to every endpoint, and gives the statuses. It can be forged:
-    signed with another `secret`, `age` seconds ago, or with this `signature`; `replace` {from: to} changes what was signed."""
+    signed with another `secret`, `age` seconds ago, or with this `signature`; `replace` {from: to} alters what is signed."""
     world = standin.world
     event = world.find("event", name)
     body = delivery.body_of(event)

@@ -20,6 +20,7 @@ from world import World
 def main():
     parser = argparse.ArgumentParser(description="A stateful stand-in for Stripe, for tests.")
     parser.add_argument("--port", type=int, default=0, help="0 [the default] takes a free one")
+    parser.add_argument("--name", default="127.0.0.1", help="of this machine in the addresses of its pages [127.0.0.1]")
     parser.add_argument("--livemode", action="store_true", help="objects and events say that they are real")
     parser.add_argument("--key", help="the secret key [sk_test_standin, or sk_live_standin]")
     parser.add_argument("--webhook-url", help="an endpoint that hears every event")
@@ -35,7 +36,7 @@ def main():
         events.make(world, given.webhook_url, ["*"], given.webhook_secret)
     key = given.key or ("sk_live_standin" if given.livemode else "sk_test_standin")
     listener = server.serve(server.Standin(world, delivery.Post(world), key), given.port)
-    world.url = f"http://127.0.0.1:{listener.server_port}"
+    world.url = f"http://{given.name}:{listener.server_port}"
     print(f"listening on 127.0.0.1:{listener.server_port}", flush=True)
     listener.serve_forever()
 
