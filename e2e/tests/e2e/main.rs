@@ -1,6 +1,7 @@
 //! The product as its users meet it: one story a module, each on a stack of its own.
 //! `make test` runs them all; what takes minutes is ignored there and says how to run it.
 
+mod arrears;
 mod billing;
 mod browser;
 mod chromium;
