@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz conformance screenshots bench lint sqlx cargo
+.PHONY: help run test fuzz conformance screenshots lighthouse bench lint sqlx cargo
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
@@ -30,7 +30,12 @@ conformance: cargo ## Ceph's s3-tests through Vaultaire: S3_TESTS=DIR [ENGINE=se
 screenshots: cargo ## The pictures in docs/images, taken from the running product
 	@scripts/install-tools test
 	@cargo build --locked -p vaultaire
-	@VAULTAIRE_SCREENSHOTS="$(CURDIR)/docs/images" scripts/with-postgres cargo test --locked -p e2e --test e2e -- browser:: dashboard::
+	@VAULTAIRE_SCREENSHOTS="$(CURDIR)/docs/images" scripts/with-postgres cargo test --locked -p e2e --test e2e -- browser:: pages::
+
+lighthouse: cargo ## Lighthouse on every page of the dashboard (needs Node); writes docs/LIGHTHOUSE.md; ONLY='/login /buckets' looks at those alone
+	@scripts/install-tools lighthouse
+	@cargo build --locked -p vaultaire
+	@ONLY="$(ONLY)" scripts/with-postgres cargo test --locked -p e2e --test e2e -- --ignored --nocapture lighthouse::
 
 bench: cargo ## Vaultaire beside nginx, rclone and s3s-proxy, and a fleet with 100,000 tenants; writes docs/BENCHMARKS.md; ONLY=sides|neighbours|fleet
 	@scripts/bench

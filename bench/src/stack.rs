@@ -207,6 +207,9 @@ pub async fn tenant(
         name,
         "--email",
         &format!("{name}@example.com"),
+        // The plan that people pay for: a trial's quota would be full within seconds.
+        "--plan",
+        "business",
         "--json",
     ])
     .await?;

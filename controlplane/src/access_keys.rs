@@ -1,5 +1,6 @@
 //! Access keys: made, listed, revoked. The secret leaves this module once, at creation.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use chrono::{DateTime, Duration, SubsecRound, Utc};
@@ -14,6 +15,8 @@ use crate::secrets::Purpose;
 use crate::{ControlPlane, Error, Tx, audit, buckets, db, random, tenants};
 
 const MAX_NAME: usize = 100;
+/// What is longer is a mistake; and a key that replaces one lives as long again.
+const LONGEST_LIFE: Duration = Duration::days(200 * 366);
 /// Buckets, prefixes or addresses in one scope.
 const MAX_ENTRIES: usize = 100;
 
@@ -60,6 +63,13 @@ pub struct CreatedAccessKey {
 pub async fn list(tx: &mut Tx) -> Result<Vec<AccessKey>, Error> {
     let tenant = tx.tenant()?;
     db::access_keys::list(tx, tenant).await
+}
+
+/// One of the tenant's; another's is as unknown as one that never was.
+pub async fn get(tx: &mut Tx, access_key_id: &str) -> Result<AccessKey, Error> {
+    let tenant = tx.tenant()?;
+    let key = db::access_keys::get(tx, tenant, access_key_id).await?;
+    key.ok_or(Error::NotFound("access key"))
 }
 
 /// Works at once on every node that acknowledges the revision.
@@ -129,6 +139,28 @@ pub async fn revoke(
     let action = "access_key.revoke";
     audit::record(tx, cp, Some(id), action, access_key_id, json!({})).await?;
     db::revision::next_for_tenant(tx, id).await
+}
+
+/// A key's last use, to the minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LastUse {
+    pub at: DateTime<Utc>,
+    /// The node that answered; none where it is not known any more.
+    pub s3_address: Option<String>,
+}
+
+/// When each of the tenant's keys was last used, those of which it is known; by access key id.
+pub async fn last_uses(tx: &mut Tx) -> Result<HashMap<String, LastUse>, Error> {
+    let tenant = tx.tenant()?;
+    let rows = db::access_key_uses::list(tx, tenant).await?;
+    let uses = rows.into_iter().map(|row| {
+        let last = LastUse {
+            at: row.used_at,
+            s3_address: row.s3_address,
+        };
+        (row.access_key_id, last)
+    });
+    Ok(uses.collect())
 }
 
 /// [`create`] for a transaction of either role.
@@ -258,6 +290,9 @@ fn check(mut new: NewAccessKey, now: DateTime<Utc>) -> Result<NewAccessKey, Erro
     if new.expires_at.is_some_and(|end| end <= now) {
         return Err(Error::validation("expires_at", "Choose a time to come."));
     }
+    if new.expires_at.is_some_and(|end| end > now + LONGEST_LIFE) {
+        return Err(Error::validation("expires_at", "At most 200 years ahead."));
+    }
     for bucket in &new.scope.buckets {
         if !buckets::is_valid_name(bucket) {
             let message = format!("`{bucket}` cannot be a bucket's name.");
@@ -269,6 +304,11 @@ fn check(mut new: NewAccessKey, now: DateTime<Utc>) -> Result<NewAccessKey, Erro
             "prefixes",
             "A prefix has at most 1024 bytes.",
         ));
+    }
+    // S3 has no such keys, and Postgres keeps no such texts.
+    if new.scope.prefixes.iter().any(|p| p.contains('\0')) {
+        let message = "A prefix has no character NUL.";
+        return Err(Error::validation("prefixes", message));
     }
     let entries = [
         ("buckets", new.scope.buckets.len()),

@@ -45,6 +45,19 @@ impl Clock {
     }
 }
 
+/// The same clock as governor wants it: the time since 1970.
+#[derive(Clone)]
+pub(crate) struct SinceEpoch(pub(crate) Clock);
+
+impl governor::clock::Clock for SinceEpoch {
+    type Instant = std::time::Duration;
+
+    fn now(&self) -> std::time::Duration {
+        let since = self.0.now() - DateTime::UNIX_EPOCH;
+        since.to_std().unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

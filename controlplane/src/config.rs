@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use ipnet::IpNet;
 
+use crate::billing::StripeConfig;
 use crate::{MailConfig, MasterKey};
 
 pub struct Config {
@@ -25,6 +26,10 @@ pub struct Config {
     pub mail: MailConfig,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Without it billing is by hand.
+    pub stripe: Option<StripeConfig>,
+    /// Customers' webhooks may go to private addresses, and over plain HTTP.
+    pub webhooks_to_private: bool,
 }
 
 impl Config {
@@ -32,6 +37,17 @@ impl Config {
     /// Source: <https://html.spec.whatwg.org/multipage/browsers.html#ascii-serialisation-of-an-origin>
     pub fn dashboard_origin(&self) -> Option<String> {
         origin(&self.public_url)
+    }
+
+    /// Every origin at which people may have the dashboard open. On one's own machine that is `localhost` too, for passkeys
+    /// work under no address in digits.
+    pub fn dashboard_origins(&self) -> Vec<String> {
+        let configured = self.dashboard_origin();
+        let loopback = configured.as_deref().and_then(|origin| {
+            let port = origin.strip_prefix("http://127.0.0.1")?;
+            Some(format!("http://localhost{port}"))
+        });
+        configured.into_iter().chain(loopback).collect()
     }
 
     /// The S3 endpoint's origin, for pages that talk to it.

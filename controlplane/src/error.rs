@@ -20,9 +20,15 @@ pub enum Error {
     /// 403
     #[error("{0}")]
     Forbidden(&'static str),
+    /// 403: the API token lacks this scope.
+    #[error("The token lacks the scope `{0}`.")]
+    MissingScope(&'static str),
     /// 404: it does not exist, or it is someone else's; the caller cannot tell which.
     #[error("{0} not found")]
     NotFound(&'static str),
+    /// 405
+    #[error("There is no such operation here. The header Allow names those that there are.")]
+    MethodNotAllowed,
     /// 409
     #[error("{message}")]
     Conflict { code: &'static str, message: String },
@@ -66,8 +72,9 @@ impl Error {
             Self::Validation { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::Forbidden(_) | Self::MissingScope(_) => StatusCode::FORBIDDEN,
             Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -83,7 +90,9 @@ impl Error {
             Self::BadRequest(_) => "bad_request",
             Self::Unauthorized(_) => "unauthorized",
             Self::Forbidden(_) => "forbidden",
+            Self::MissingScope(_) => "missing_scope",
             Self::NotFound(_) => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
             Self::Conflict { code, .. } | Self::S3 { code, .. } => code,
             Self::TooManyRequests { .. } => "too_many_requests",
             Self::Unavailable(_) => "unavailable",
@@ -119,6 +128,14 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Io(_) => {
                 tracing::error!(%error, "the database cannot be reached");
                 Self::Unavailable("The database cannot be reached.")
+            }
+            // `untranslatable_character` and `character_not_in_repertoire`: Postgres keeps no NUL.
+            sqlx::Error::Database(error)
+                if error
+                    .code()
+                    .is_some_and(|code| code == "22P05" || code == "22021") =>
+            {
+                Self::BadRequest("A text has a character that cannot be kept.".to_owned())
             }
             other => Self::Internal(other.into()),
         }

@@ -75,6 +75,8 @@ id!(BucketId);
 id!(NodeId);
 id!(SessionId);
 id!(InvitationId);
+id!(ApiTokenId);
+id!(PasskeyId);
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 
 use crate::accounts::{
-    Act, Role, Session, SignedIn, attempts, begin_session, fold_email, password, sha256,
+    Act, Caller, Role, Session, SignedIn, attempts, begin_session, fold_email, password, sha256,
 };
 use crate::ids::{InvitationId, MemberId, TenantId};
 use crate::mail::{self, InvitationElsewhere, OwnershipTransferred};
@@ -22,7 +22,7 @@ pub struct Member {
     /// `None`: this release does not know it, and its bearer may do nothing.
     pub role: Option<Role>,
     pub since: DateTime<Utc>,
-    /// Whether the log-in asks for a code.
+    /// Whether the log-in asks for more than the password.
     pub second_step: bool,
 }
 
@@ -78,16 +78,17 @@ pub async fn invitations(tx: &mut Tx, cp: &ControlPlane) -> Result<Vec<Invitatio
     Ok(invitations.collect())
 }
 
-/// Sends a link to the address; one that was invited before gets a newer link. That the address may belong to
+/// Sends a link to the address, and answers the address as it is kept; one that was invited before gets a newer link. That the address may belong to
 /// somebody else's account is told to it alone.
 pub async fn invite(
     cp: &ControlPlane,
-    by: &Session,
+    by: impl Into<Caller>,
     email: &str,
     role: &str,
     origin: &Origin,
-) -> Result<(), Error> {
-    allow(by, Act::ManageMembers)?;
+) -> Result<String, Error> {
+    let by = by.into();
+    allow(&by, Act::ManageMembers)?;
     let email = fold_email(email)?;
     let role = given_role(role)?;
     cp.throttle().mail(origin.address)?;
@@ -98,7 +99,7 @@ pub async fn invite(
     tx.commit().await?;
 
     let tenant = by.tenant_id;
-    let mut tx = begin(cp, by, origin).await?;
+    let mut tx = begin(cp, &by, origin).await?;
     tenants::lock(&mut tx, tenant).await?;
     if list(&mut tx).await?.iter().any(|m| m.email == email) {
         let message = "This address belongs to a member already.";
@@ -146,19 +147,20 @@ pub async fn invite(
     audit::record(&mut tx, cp, Some(tenant), "member.invite", &email, details).await?;
     tx.commit().await?;
     cp.mailer().wake();
-    Ok(())
+    Ok(email)
 }
 
 /// The link in the mail is dead from then on.
 pub async fn take_back(
     cp: &ControlPlane,
-    by: &Session,
+    by: impl Into<Caller>,
     id: InvitationId,
     origin: &Origin,
 ) -> Result<(), Error> {
-    allow(by, Act::ManageMembers)?;
+    let by = by.into();
+    allow(&by, Act::ManageMembers)?;
     let tenant = by.tenant_id;
-    let mut tx = begin(cp, by, origin).await?;
+    let mut tx = begin(cp, &by, origin).await?;
     let email = db::invitations::delete(&mut tx, tenant, id).await?;
     let email = email.ok_or(Error::NotFound("invitation"))?;
     let action = "member.uninvite";
@@ -245,14 +247,15 @@ pub async fn accept(
 /// Anybody's but the owner's, to anything but owner.
 pub async fn change_role(
     cp: &ControlPlane,
-    by: &Session,
+    by: impl Into<Caller>,
     id: MemberId,
     role: &str,
     origin: &Origin,
 ) -> Result<(), Error> {
-    allow(by, Act::ManageMembers)?;
+    let by = by.into();
+    allow(&by, Act::ManageMembers)?;
     let role = given_role(role)?;
-    let mut tx = begin(cp, by, origin).await?;
+    let mut tx = begin(cp, &by, origin).await?;
     tenants::lock(&mut tx, by.tenant_id).await?;
     let member = get(&mut tx, id).await?;
     not_the_owner(&member)?;
@@ -277,23 +280,25 @@ pub async fn change_role(
 /// Their sessions end. Access keys that they made belong to the company, and stay.
 pub async fn remove(
     cp: &ControlPlane,
-    by: &Session,
+    by: impl Into<Caller>,
     id: MemberId,
     origin: &Origin,
 ) -> Result<(), Error> {
-    allow(by, Act::ManageMembers)?;
-    take_out(cp, by, id, "member.remove", origin).await
+    let by = by.into();
+    allow(&by, Act::ManageMembers)?;
+    take_out(cp, &by, id, "member.remove", origin).await
 }
 
 /// The session that asks ends with it. An owner hands the ownership over first.
 pub async fn leave(cp: &ControlPlane, by: &Session, origin: &Origin) -> Result<(), Error> {
-    allow(by, Act::OwnLogIn)?;
-    take_out(cp, by, by.member_id, "member.leave", origin).await
+    let by = Caller::from(by);
+    allow(&by, Act::OwnLogIn)?;
+    take_out(cp, &by, by.member_id, "member.leave", origin).await
 }
 
 async fn take_out(
     cp: &ControlPlane,
-    by: &Session,
+    by: &Caller,
     id: MemberId,
     action: &str,
     origin: &Origin,
@@ -317,7 +322,7 @@ pub async fn transfer_ownership(
     present_password: &str,
     origin: &Origin,
 ) -> Result<(), Error> {
-    allow(by, Act::TransferOwnership)?;
+    allow(&by.into(), Act::TransferOwnership)?;
     password::check_present(cp, by, present_password, origin).await?;
     // The tenant's own address is the owner's; a tenant's transaction may not change it.
     let tenant = by.tenant_id;
@@ -353,12 +358,12 @@ pub async fn transfer_ownership(
     Ok(())
 }
 
-async fn begin(cp: &ControlPlane, by: &Session, origin: &Origin) -> Result<Tx, Error> {
+async fn begin(cp: &ControlPlane, by: &Caller, origin: &Origin) -> Result<Tx, Error> {
     let tx = cp.begin_tenant(by.tenant_id).await?;
     Ok(tx.acting(by.actor(), origin.clone()))
 }
 
-fn allow(by: &Session, act: Act) -> Result<(), Error> {
+fn allow(by: &Caller, act: Act) -> Result<(), Error> {
     match by.may(act) {
         true => Ok(()),
         false => Err(Error::Forbidden("Your role does not allow this.")),

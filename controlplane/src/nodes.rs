@@ -54,6 +54,11 @@ pub async fn list(tx: &mut Tx, cp: &ControlPlane) -> Result<Vec<Node>, Error> {
         .collect())
 }
 
+/// Where the node is, or last was.
+pub async fn address(tx: &mut Tx, id: NodeId) -> Result<Option<String>, Error> {
+    db::nodes::address(tx, id).await
+}
+
 /// A token that lets one node in, once, within the hour. Needs a system transaction.
 pub async fn create_join_token(tx: &mut Tx, cp: &ControlPlane) -> Result<JoinToken, Error> {
     let join_token = random::token(&mut rand::rng());

@@ -17,13 +17,16 @@ use wire::Revision;
 
 use crate::accounts::Throttle;
 use crate::allotments::{self, Allotments};
+use crate::billing::stripe::Stripe;
 use crate::engine::Engine;
 use crate::ids::{NodeId, TenantId};
 use crate::leases::{self, Leases};
 use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
-use crate::{Clock, Config, Error, Tx, api, buckets, console, db, engine, usage};
+use crate::{
+    Clock, Config, Error, Tx, api, billing, buckets, console, db, deletion, engine, usage,
+};
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
 pub(crate) const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
@@ -40,7 +43,9 @@ struct Inner {
     gateway: SharedHttpClient,
     passwords: Passwords,
     throttle: Throttle,
+    api_limits: api::Limits,
     mailer: Mailer,
+    stripe: Option<Stripe>,
     push: Push,
     allotments: Allotments,
     booking: Semaphore,
@@ -88,7 +93,9 @@ impl ControlPlane {
             pool,
             passwords: Passwords::new(),
             throttle: Throttle::new(clock.clone()),
+            api_limits: api::Limits::new(clock.clone()),
             mailer: Mailer::new(&config.mail)?,
+            stripe: config.stripe.clone().map(Stripe::new).transpose()?,
             push: Push::new(),
             allotments,
             booking: Semaphore::new(usage::BOOKED_AT_ONCE),
@@ -106,8 +113,11 @@ impl ControlPlane {
         cp.spawn(engine::probe_until_done(cp.clone()));
         cp.spawn(buckets::heal(cp.clone()));
         cp.spawn(mail::deliver(cp.clone()));
+        cp.spawn(billing::watch(cp.clone()));
         cp.spawn(usage::take_daily(cp.clone()));
         cp.spawn(leases::sweep(cp.clone()));
+        cp.spawn(api::sweep(cp.clone()));
+        cp.spawn(deletion::remove_daily(cp.clone()));
         Ok(cp)
     }
 
@@ -231,6 +241,11 @@ impl ControlPlane {
         Ok(known.collect())
     }
 
+    /// Whether customers pay through Stripe, rather than the operator's hand.
+    pub fn has_stripe(&self) -> bool {
+        self.0.stripe.is_some()
+    }
+
     /// Ends streams and background tasks, and closes the database's connections.
     pub async fn shut_down(&self) {
         self.0.stopping.send_replace(true);
@@ -268,8 +283,17 @@ impl ControlPlane {
         &self.0.throttle
     }
 
+    pub(crate) fn api_limits(&self) -> &api::Limits {
+        &self.0.api_limits
+    }
+
     pub(crate) fn mailer(&self) -> &Mailer {
         &self.0.mailer
+    }
+
+    /// `None`: billing is by hand.
+    pub(crate) fn stripe(&self) -> Option<&Stripe> {
+        self.0.stripe.as_ref()
     }
 
     /// Who books a batch of usage has one of these.

@@ -76,6 +76,10 @@ impl From<db::refusals::Row> for Refusal {
 
 /// In a tenant's transaction only its own is found.
 pub async fn by_request(tx: &mut Tx, request_id: &str) -> Result<Refusal, Error> {
+    // What no node writes down would be no text to the database.
+    if request_id.len() > MAX_TEXT || request_id.contains('\0') {
+        return Err(Error::NotFound("refusal"));
+    }
     let row = db::refusals::by_request(tx, request_id).await?;
     row.map(Refusal::from).ok_or(Error::NotFound("refusal"))
 }
@@ -84,6 +88,36 @@ pub async fn by_request(tx: &mut Tx, request_id: &str) -> Result<Refusal, Error>
 pub async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Refusal>, Error> {
     let rows = db::refusals::list(tx, tenant, MOST).await?;
     Ok(rows.into_iter().map(Refusal::from).collect())
+}
+
+/// Which of the tenant's refusals are asked for.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// By one of these; empty for all.
+    pub rules: Vec<Rule>,
+    /// Of this bucket, by its name; empty for all.
+    pub bucket: String,
+    pub access_key_id: String,
+    /// Older than the refusal of this request.
+    pub before: Option<String>,
+    pub limit: u32,
+}
+
+/// Newest first.
+pub async fn page(tx: &mut Tx, filter: &Filter) -> Result<Vec<Refusal>, Error> {
+    let tenant = tx.tenant()?;
+    let rows = db::refusals::page(tx, tenant, filter).await?;
+    Ok(rows.into_iter().map(Refusal::from).collect())
+}
+
+/// How many requests of the tenant were refused by each rule since then, as far as they are kept; the most first.
+pub async fn counts(tx: &mut Tx, since: DateTime<Utc>) -> Result<Vec<(Rule, u64)>, Error> {
+    let tenant = tx.tenant()?;
+    let counts = db::refusals::counts(tx, tenant, since).await?;
+    let counts = counts.into_iter();
+    Ok(counts
+        .map(|(rule, count)| (Rule::from_name(&rule), count.max(0).unsigned_abs()))
+        .collect())
 }
 
 /// Keeps what a node reported.
@@ -150,7 +184,8 @@ fn explain(refusal: &Refusal) -> String {
     text
 }
 
-fn sentence(rule: Rule) -> &'static str {
+/// What the rule refuses, without a full stop.
+pub fn sentence(rule: Rule) -> &'static str {
     match rule {
         Rule::RateLimit => "More requests a second than the account's rate",
         Rule::ConcurrencyLimit => "More requests at once than the account may have",
@@ -180,5 +215,84 @@ fn sentence(rule: Rule) -> &'static str {
         Rule::TenantSuspended => "The account is suspended",
         Rule::TenantDeleted => "The account is closed",
         Rule::Unknown => "A rule that this version does not know",
+    }
+}
+
+/// What whoever was refused can do about it.
+pub fn advice(rule: Rule) -> &'static str {
+    match rule {
+        Rule::RateLimit => {
+            "Wait as long as Retry-After says, then try again; SDKs do so by themselves. If it happens often, spread requests over time, send fewer at once, or ask for a higher rate."
+        }
+        Rule::ConcurrencyLimit => {
+            "Run fewer transfers side by side (for aws: s3.max_concurrent_requests, for rclone: --transfers), or ask for a higher limit."
+        }
+        Rule::BandwidthLimit => {
+            "Try again a little later, with fewer transfers side by side, or ask for more bandwidth."
+        }
+        Rule::QuotaStoredBytes => {
+            "Delete what is no longer needed, old versions and unfinished uploads included, or move to a larger plan. Room is there again some seconds after deleting."
+        }
+        Rule::QuotaObjects => "Delete objects, or store several in one, or ask for a larger quota.",
+        Rule::QuotaBuckets => "Delete a bucket that is empty, or ask for more.",
+        Rule::QuotaAccessKeys => "Revoke a key that is not used any more, or ask for more.",
+        Rule::QuotaEgress => {
+            "Reading goes on with the next calendar month (UTC), or at once with a larger quota."
+        }
+        Rule::ScopePermission => {
+            "Use a key whose permission or actions allow it, or create one for this purpose. A key's scope cannot be widened."
+        }
+        Rule::ScopeBucket => "Use a key that is for this bucket, or for all of them.",
+        Rule::ScopePrefix => {
+            "Use a key that is for this prefix. Listing needs a prefix, too: ask for one that the key allows."
+        }
+        Rule::ScopeSourceAddress => {
+            "Send the request from one of the key's addresses, or create a key with the networks that you use."
+        }
+        Rule::ScopeConfigure => "Use a key that is limited to neither buckets nor prefixes.",
+        Rule::KeyRevoked => {
+            "Find the program that still uses this key, and give it another. If nobody of yours does, somebody has an old secret; it is worth nothing any more."
+        }
+        Rule::KeyExpired => "Rotate the key, or create another, before its end.",
+        Rule::Signature => {
+            "Look whether the client has this key's secret, and whether a proxy on the way changes headers or the path. Region and path style must be as the Connect page says."
+        }
+        Rule::SignedHeaders => {
+            "Let the client sign host and every x-amz- header that it sends; a proxy must add none."
+        }
+        Rule::PayloadHash => {
+            "Send it again. If it happens again, something on the way changes the body, or the client announces a wrong checksum."
+        }
+        Rule::PostPolicy => {
+            "Compare the form's fields with the policy: key, size, content type, and the time at which the policy ends."
+        }
+        Rule::ExpectedOwner => {
+            "Leave out x-amz-expected-bucket-owner, or name the account's own id in it."
+        }
+        Rule::TenantReadOnly => {
+            "Reading and deleting go on. Look at the overview for what made the account read-only."
+        }
+        Rule::TenantSuspended => "Ask us; your objects are kept.",
+        Rule::TenantDeleted => "The account's keys can be taken out of whatever still uses them.",
+        Rule::Unknown => "Ask us, with the request id.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_is_said_and_has_advice_of_its_own() {
+        let mut said: Vec<&str> = Rule::ALL.iter().map(|rule| sentence(*rule)).collect();
+        let mut advised: Vec<&str> = Rule::ALL.iter().map(|rule| advice(*rule)).collect();
+        for texts in [&mut said, &mut advised] {
+            let all = texts.len();
+            texts.sort_unstable();
+            texts.dedup();
+            assert_eq!(texts.len(), all);
+        }
+        assert!(said.iter().all(|text| !text.ends_with('.')));
+        assert!(advised.iter().all(|text| text.ends_with('.')));
     }
 }

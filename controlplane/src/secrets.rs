@@ -21,6 +21,9 @@ pub(crate) enum Purpose {
     TokenKeys,
     Mail,
     Totp,
+    /// An answer of the API that is kept for an Idempotency-Key.
+    ApiAnswer,
+    WebhookSecret,
 }
 
 impl Purpose {
@@ -31,6 +34,8 @@ impl Purpose {
             Self::TokenKeys => b"vaultaire/v1/token-keys",
             Self::Mail => b"vaultaire/v1/mail",
             Self::Totp => b"vaultaire/v1/totp",
+            Self::ApiAnswer => b"vaultaire/v1/api-answer",
+            Self::WebhookSecret => b"vaultaire/v1/webhook-secret",
         }
     }
 }

@@ -22,8 +22,15 @@ pub struct Tenant {
     /// The company.
     pub name: String,
     pub email: String,
+    /// What holds: the worse of the next two.
     pub status: wire::TenantStatus,
+    /// The operator's own word.
+    pub operator_status: wire::TenantStatus,
+    /// What paying, or not, leaves of it.
+    pub billing_status: wire::TenantStatus,
+    /// The terms that it is on.
     pub plan: Plan,
+    pub terms_since: DateTime<Utc>,
     /// What holds for the tenant: the plan's limits, or the operator's in their place.
     pub limits: wire::Limits,
     /// As [`wire::TenantDocument`] has it.
@@ -132,15 +139,17 @@ pub(crate) async fn insert(
     owner: Owner<'_>,
 ) -> Result<TenantId, Error> {
     let now = cp.clock().now();
-    let trial_days = db::plans::trial_days(tx, plan)
-        .await?
-        .ok_or_else(|| Error::validation("plan", format!("There is no plan `{plan}`.")))?;
+    let terms = db::plans::get(tx, plan).await?;
+    let terms = terms.ok_or_else(|| no_such_plan(plan))?.plan;
     let tenant = db::tenants::New {
         id: TenantId::random(),
         name,
         email: owner.email,
         plan,
-        trial_ends_at: trial_days.map(|days| now + Duration::days(days.into())),
+        terms_version: terms.version,
+        trial_ends_at: terms
+            .trial_days
+            .map(|days| now + Duration::days(days.into())),
         created_at: now,
     };
     let id = tenant.id;
@@ -192,6 +201,60 @@ pub async fn set_limits(
     db::revision::next_for_tenant(tx, id).await
 }
 
+/// Another name for the company; nodes do not know it.
+pub async fn rename(tx: &mut Tx, cp: &ControlPlane, name: &str) -> Result<(), Error> {
+    let id = tx.tenant()?;
+    let name = check_name("company", name)?;
+    let old = lock(tx, id).await?.name;
+    if old == name {
+        return Ok(());
+    }
+    db::tenants::set_name(tx, id, &name).await?;
+    let details = json!({ "old": old });
+    audit::record(tx, cp, Some(id), "tenant.rename", &name, details).await
+}
+
+fn no_such_plan(plan: &str) -> Error {
+    Error::validation("plan", format!("There is no plan `{plan}`."))
+}
+
+/// On the terms that this plan is sold on now, by the operator's word. Needs a system transaction.
+pub async fn set_plan(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    id: TenantId,
+    plan: &str,
+) -> Result<Revision, Error> {
+    let offer = db::plans::get(tx, plan).await?;
+    let terms = offer.ok_or_else(|| no_such_plan(plan))?.plan;
+    lock(tx, id).await?;
+    move_to(tx, cp, id, (plan, terms.version)).await?;
+    leases::recall_if_beyond(tx, cp, id).await?;
+    crate::billing::settle(tx, cp, id).await?;
+    db::revision::next_for_tenant(tx, id).await
+}
+
+/// To these terms, unless it is on them. The caller has locked the tenant, and takes a revision if this says `true`.
+pub(crate) async fn move_to(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    id: TenantId,
+    (plan, version): (&str, i32),
+) -> Result<bool, Error> {
+    let tenant = by_id(tx, id).await?;
+    if tenant.plan.id == plan && tenant.plan.version == version {
+        return Ok(false);
+    }
+    let days = db::plans::trial_days(tx, plan, version).await?;
+    let days = days.ok_or_else(|| no_such_plan(plan))?;
+    let now = cp.clock().now();
+    let trial = days.map(|days| now + Duration::days(days.into()));
+    db::tenants::set_plan(tx, id, (plan, version), now, trial).await?;
+    let details = json!({ "plan": plan, "version": version, "from": tenant.plan.id });
+    audit::record(tx, cp, Some(id), "tenant.set_plan", "", details).await?;
+    Ok(true)
+}
+
 /// Every S3 request is refused from then on. Needs a system transaction.
 pub async fn suspend(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Revision, Error> {
     set_status(tx, cp, id, TenantStatus::Suspended, "tenant.suspend").await
@@ -211,10 +274,10 @@ async fn set_status(
     action: &str,
 ) -> Result<Revision, Error> {
     let tenant = lock(tx, id).await?;
-    if tenant.status == TenantStatus::Deleted {
+    if tenant.operator_status == TenantStatus::Deleted {
         return Err(Error::NotFound("tenant"));
     }
-    if tenant.status == status {
+    if tenant.operator_status == status {
         return Ok(tenant.revision);
     }
     db::tenants::set_status(tx, id, status).await?;

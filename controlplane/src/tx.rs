@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::Error;
-use crate::ids::{MemberId, NodeId, TenantId};
+use crate::ids::{ApiTokenId, MemberId, NodeId, TenantId};
 
 /// Whoever asks for a change; the audit log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +18,13 @@ pub enum Actor {
     Operator,
     Member {
         id: MemberId,
+        email: String,
+    },
+    /// A program, with a member's API token.
+    ApiToken {
+        id: ApiTokenId,
+        name: String,
+        /// The member's address.
         email: String,
     },
     /// An S3 client, by its access key, through a node.
@@ -35,6 +42,7 @@ impl Actor {
             Self::System => "system".to_owned(),
             Self::Operator => "operator".to_owned(),
             Self::Member { email, .. } => email.clone(),
+            Self::ApiToken { name, email, .. } => format!("{email} (API token {name})"),
             Self::AccessKey { access_key_id, .. } => access_key_id.clone(),
             Self::Node(node) => format!("node {node}"),
         }

@@ -136,7 +136,7 @@ async fn sessions_end_when_nobody_uses_them_and_in_any_case() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
+async fn row_02_a_wrong_password_and_an_unknown_address_are_answered_alike() {
     let plane = Plane::start().await;
     plane.sign_up("ann@example.com").await;
     let wrong = log_in(&plane, "ann@example.com", "wrong password")
@@ -159,7 +159,7 @@ async fn a_wrong_password_and_an_unknown_address_are_answered_alike() {
 }
 
 #[tokio::test]
-async fn the_eleventh_attempt_in_a_quarter_of_an_hour_has_to_wait() {
+async fn row_03_the_eleventh_attempt_in_a_quarter_of_an_hour_has_to_wait() {
     let plane = Plane::start().await;
     plane.sign_up("ann@example.com").await;
     plane.sign_up("eve@example.com").await;
@@ -201,7 +201,7 @@ async fn the_eleventh_attempt_in_a_quarter_of_an_hour_has_to_wait() {
 }
 
 #[tokio::test]
-async fn many_guesses_at_once_are_no_more_guesses() {
+async fn row_03_many_guesses_at_once_are_no_more_guesses() {
     let plane = Plane::start().await;
     plane.sign_up("ann@example.com").await;
     let guesses = (0..30).map(|_| log_in(&plane, "ann@example.com", "wrong password"));
@@ -219,7 +219,7 @@ async fn many_guesses_at_once_are_no_more_guesses() {
 }
 
 #[tokio::test]
-async fn guesses_from_changing_addresses_are_counted_by_account_and_from_one_by_network() {
+async fn row_03_guesses_from_changing_addresses_are_counted_by_account_and_from_one_by_network() {
     let plane = Plane::start().await;
     plane.sign_up("ann@example.com").await;
     let from = |n: u32| Origin {
@@ -247,7 +247,7 @@ async fn guesses_from_changing_addresses_are_counted_by_account_and_from_one_by_
 }
 
 #[tokio::test]
-async fn a_password_of_ten_kilobytes_is_refused_before_it_is_hashed() {
+async fn row_04_a_password_of_ten_kilobytes_is_refused_before_it_is_hashed() {
     let plane = Plane::start().await;
     plane.sign_up("ann@example.com").await;
     let long = "x".repeat(10_000);
@@ -263,7 +263,7 @@ async fn a_password_of_ten_kilobytes_is_refused_before_it_is_hashed() {
 
 /// The middle of many, so that what else the machine does is left out.
 #[tokio::test]
-async fn an_unknown_address_takes_as_long_as_a_wrong_password() {
+async fn row_02_an_unknown_address_takes_as_long_as_a_wrong_password() {
     let plane = Plane::start().await;
     plane.sign_up("ann@example.com").await;
     let timed = async |email: &str| {

@@ -10,7 +10,7 @@ use wire::{BucketSetting, CorsRule, TenantStatus};
 use crate::plane::{ADMIN_TOKEN, Plane};
 
 #[tokio::test]
-async fn no_admin_route_opens_without_the_admin_token() {
+async fn row_07_no_admin_route_opens_without_the_admin_token() {
     let plane = Plane::start().await;
     let node = plane.node().await;
     let session = plane.sign_up("one@example.com").await;

@@ -1,6 +1,8 @@
 //! How limits are divided among nodes that answer, and what nodes say of those that they refused.
 
-use controlplane::refusals;
+use controlplane::ids::TenantId;
+use controlplane::limits::{self, Counted};
+use controlplane::refusals::{self, Filter};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wire::{
@@ -216,6 +218,130 @@ async fn refusals_are_kept_and_found_by_request_id() {
             .unwrap();
         let found = refusals::by_request(&mut tx, &format!("{:016X}", 1000)).await;
         assert_eq!(found.is_ok(), finds);
+        let odd = refusals::by_request(&mut tx, "\0").await;
+        assert!(odd.is_err_and(|error| error.status() == StatusCode::NOT_FOUND));
     }
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn refusals_are_paged_and_filtered_and_ones_own() {
+    let plane = Plane::start().await;
+    let one = plane.tenant("one@example.com").await.id;
+    let two = plane.tenant("two@example.com").await.id;
+    let node = plane.node().await;
+    let mut stream = plane.connect(&node, 0).await;
+    // Two in each second, so that the order within one counts.
+    let refusals: Vec<Refusal> = (0..6)
+        .map(|n| Refusal {
+            at: chrono::DateTime::from_timestamp(1_772_000_000 + n / 2, 0).unwrap(),
+            rule: if n == 3 {
+                Rule::ScopeBucket
+            } else {
+                Rule::RateLimit
+            },
+            bucket: if n == 4 { "other" } else { "photos" }.to_owned(),
+            ..refusal(&one.to_string(), n)
+        })
+        .collect();
+    stream.say(&FromNode::Refusals { refusals }).await;
+    eventually(async || listed(&plane, &one.to_string()).await.len() == 6).await;
+    let page = async |tenant: TenantId, filter: Filter| -> Vec<i64> {
+        let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
+        let found = refusals::page(&mut tx, &filter).await.unwrap();
+        let ids = found.iter().map(|refusal| &refusal.request_id);
+        ids.map(|id| i64::from_str_radix(id, 16).unwrap()).collect()
+    };
+    let all = || Filter {
+        limit: 10,
+        ..Filter::default()
+    };
+    assert_eq!(page(one, all()).await, [5, 4, 3, 2, 1, 0]);
+    assert!(page(two, all()).await.is_empty());
+    let before = |n: i64| Filter {
+        before: Some(format!("{n:016X}")),
+        limit: 2,
+        ..Filter::default()
+    };
+    assert_eq!(page(one, before(4)).await, [3, 2]);
+    assert_eq!(page(one, before(0)).await, [] as [i64; 0]);
+    let by_rule = Filter {
+        rules: vec![Rule::ScopeBucket, Rule::KeyRevoked],
+        ..all()
+    };
+    assert_eq!(page(one, by_rule).await, [3]);
+    let of_bucket = Filter {
+        bucket: "other".to_owned(),
+        ..all()
+    };
+    assert_eq!(page(one, of_bucket).await, [4]);
+    let of_key = Filter {
+        access_key_id: "VLTNOBODY".to_owned(),
+        ..all()
+    };
+    assert!(page(one, of_key).await.is_empty());
+    let mut tx = plane.cp.begin_tenant(one).await.unwrap();
+    let since = chrono::DateTime::from_timestamp(1_772_000_001, 0).unwrap();
+    let counts = refusals::counts(&mut tx, since).await.unwrap();
+    assert_eq!(counts, [(Rule::RateLimit, 12), (Rule::ScopeBucket, 4)]);
+    drop(tx);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn limits_stand_as_they_are_enforced() {
+    let plane = Plane::start().await;
+    let tenant = plane.tenant("one@example.com").await.id;
+    let node = plane.node().await;
+    let mut stream = plane.connect(&node, 0).await;
+    until(&mut stream, |told| told.floor == WHOLE).await;
+    let standing = async || {
+        let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
+        limits::standing(&mut tx, &plane.cp).await.unwrap()
+    };
+    // All of the limits is the only node's.
+    eventually(async || {
+        let requests = standing().await.paces.remove(0);
+        requests.nodes.len() == 1 && requests.nodes[0].share == Some(100)
+    })
+    .await;
+    let demand = Demand {
+        tenant_id: tenant.to_string(),
+        requests: 12_400,
+        concurrency: 3,
+        bandwidth: 0,
+    };
+    let demands = vec![demand];
+    stream.say(&FromNode::Demands { demands }).await;
+    eventually(async || {
+        let paces = standing().await.paces;
+        (paces[0].asked, paces[1].asked) == (12, 3)
+    })
+    .await;
+    let id = tenant.as_uuid();
+    let sql = format!(
+        "INSERT INTO tenant_usage VALUES ('{id}', 1000, 7)
+             ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = 1000, objects = 7;
+         INSERT INTO leases (tenant_id, resource, period, node_id, ledger, granted, consumed, granted_at)
+             SELECT '{id}', 'stored_bytes', 0, id, 'l', 900, 400, now() FROM nodes;"
+    );
+    plane.database.execute(&sql).await;
+    let quotas = standing().await.quotas;
+    let stored = &quotas[0];
+    assert_eq!((stored.what, stored.used), (Counted::StoredBytes, 1000));
+    assert_eq!((stored.limit, stored.held()), (Some(25_000_000_000), 500));
+    assert_eq!(stored.left(), Some(24_999_999_000));
+    assert_eq!(
+        (quotas[1].used, quotas[1].limit, quotas[1].held()),
+        (7, None, 0)
+    );
+    assert_eq!((quotas[3].limit, quotas[4].used), (Some(100), 1));
+    // Another tenant sees the nodes, and nothing of this one's.
+    let other = plane.tenant("two@example.com").await.id;
+    let mut tx = plane.cp.begin_tenant(other).await.unwrap();
+    let theirs = limits::standing(&mut tx, &plane.cp).await.unwrap();
+    assert_eq!((theirs.paces[0].asked, theirs.quotas[0].used), (0, 0));
+    assert_eq!(theirs.quotas[0].held(), 0);
+    drop(tx);
     plane.stop().await;
 }

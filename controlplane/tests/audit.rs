@@ -26,7 +26,7 @@ async fn tamper(plane: &Plane, sql: &str) {
 }
 
 #[tokio::test]
-async fn an_altered_a_removed_and_a_slipped_in_entry_are_found() {
+async fn row_15_an_altered_a_removed_and_a_slipped_in_entry_are_found() {
     let plane = Plane::start().await;
     for n in 0..4 {
         plane.tenant(&format!("{n}@example.com")).await;

@@ -181,7 +181,7 @@ async fn a_bucket_that_is_born_public_leaves_nothing_when_its_name_is_taken() {
         let node = plane.node().await;
         assert_eq!(create_public(&plane, &node, &one, "photos").await, ok(200));
         let made = plane.engine.buckets();
-        let sql = "UPDATE plans SET bucket_limit = 1";
+        let sql = "UPDATE terms SET bucket_limit = 1";
         plane.database.execute(sql).await;
         let taken = refused(409, "BucketAlreadyExists");
         assert_eq!(create_public(&plane, &node, &two, "photos").await, taken);

@@ -315,7 +315,7 @@ async fn names_numbers_and_states_are_limited() {
     }
     plane
         .database
-        .execute("UPDATE plans SET bucket_limit = 2")
+        .execute("UPDATE terms SET bucket_limit = 2")
         .await;
     assert_eq!(create(&plane, &node, &tenant, "one").await, ok(200));
     assert_eq!(create(&plane, &node, &tenant, "two").await, ok(200));

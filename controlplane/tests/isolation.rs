@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::plane::Plane;
 
-const TABLES: [(&str, &str); 14] = [
+const TABLES: &[(&str, &str)] = &[
     ("tenants", "id"),
     ("members", "tenant_id"),
     ("sessions", "tenant_id"),
@@ -16,13 +16,25 @@ const TABLES: [(&str, &str); 14] = [
     ("invitations", "tenant_id"),
     ("totp", "tenant_id"),
     ("recovery_codes", "tenant_id"),
+    ("passkeys", "tenant_id"),
     ("access_keys", "tenant_id"),
+    ("api_tokens", "tenant_id"),
+    ("idempotent_requests", "tenant_id"),
     ("buckets", "tenant_id"),
     ("audit_log", "tenant_id"),
     ("usage_hours", "tenant_id"),
     ("bucket_usage", "tenant_id"),
     ("tenant_usage", "tenant_id"),
     ("audit_chain", "tenant_id"),
+    ("access_key_uses", "tenant_id"),
+    ("allotments", "tenant_id"),
+    ("demands", "tenant_id"),
+    ("leases", "tenant_id"),
+    ("billing_accounts", "tenant_id"),
+    ("invoices", "tenant_id"),
+    ("stripe_customers", "tenant_id"),
+    ("stripe_invoices", "tenant_id"),
+    ("usage_alerts", "tenant_id"),
 ];
 
 /// Whose rows a query without any WHERE shows.
@@ -46,10 +58,20 @@ fn accounts_rows(tenant: TenantId) -> String {
              VALUES (gen_random_uuid(), '{id}', 'c', 'admin', {}, 'a', now(), now());
          INSERT INTO totp (member_id, tenant_id, secret, last_step, created_at)
              VALUES ({member}, '{id}', '', 0, now());
-         INSERT INTO recovery_codes (code_hash, tenant_id, member_id) VALUES ({}, '{id}', {member})",
+         INSERT INTO recovery_codes (code_hash, tenant_id, member_id) VALUES ({}, '{id}', {member});
+         INSERT INTO api_tokens (id, tenant_id, member_id, name, token_hash, ending, scopes, created_at, expires_at)
+             VALUES ('{id}', '{id}', {member}, 'x', {}, 'abcd', '{{}}', now(), now());
+         INSERT INTO idempotent_requests (token_id, key_hash, tenant_id, request_hash, created_at)
+             VALUES ('{id}', {}, '{id}', {}, now());
+         INSERT INTO passkeys (id, tenant_id, member_id, name, credential_id, static_state, dynamic_state, created_at)
+             VALUES (gen_random_uuid(), '{id}', {member}, 'a', {}, '', '1234567', now())",
         hash("undo"),
         hash("invitation"),
-        hash("code")
+        hash("code"),
+        hash("token"),
+        hash("key"),
+        hash("request"),
+        hash("passkey")
     )
 }
 
@@ -78,7 +100,24 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
         .execute(
             "INSERT INTO tenant_usage (tenant_id) SELECT id FROM tenants;
              INSERT INTO bucket_usage (tenant_id, bucket_id) SELECT tenant_id, id FROM buckets;
-             INSERT INTO usage_hours SELECT tenant_id, now(), id, '', 'a', 1, 0, 0, 0, 0 FROM buckets;",
+             INSERT INTO usage_hours SELECT tenant_id, now(), id, '', 'a', 1, 0, 0, 0, 0 FROM buckets;
+             INSERT INTO access_key_uses (tenant_id, access_key_id, used_at) SELECT id, 'K', now() FROM tenants;
+             INSERT INTO nodes (id, public_key, s3_address, last_seen, connected_until, created_at)
+                 VALUES (gen_random_uuid(), sha256('node'), '127.0.0.1:9', now(), now() + interval '1 day', now());
+             INSERT INTO allotments SELECT tenants.id, nodes.id, 1, 1, now(), now(), false, 0, 0, 0, 0, 0, 0
+                 FROM tenants, nodes;
+             INSERT INTO demands SELECT tenants.id, nodes.id, 1, 1, 1, now() FROM tenants, nodes;
+             INSERT INTO leases (tenant_id, resource, period, node_id, ledger, granted, granted_at)
+                 SELECT tenants.id, 'objects', 0, nodes.id, '', 1, now() FROM tenants, nodes;
+             INSERT INTO billing_accounts (tenant_id, since) SELECT id, now() FROM tenants ON CONFLICT DO NOTHING;
+             INSERT INTO invoices (id, tenant_id, company, email, currency, lines, total_cents, period_from, period_to,
+                                   usage_to, issued_at)
+                 SELECT gen_random_uuid(), id, '', '', 'usd', '[]', 0, now(), now() + interval '1 day', now(), now() FROM tenants;
+             INSERT INTO stripe_customers (tenant_id, live, customer_id) SELECT id, false, 'cus_' || id FROM tenants;
+             INSERT INTO stripe_invoices (invoice_id, tenant_id, live, status, currency, total_cents, amount_paid_cents,
+                                          created_at)
+                 SELECT 'in_' || id, id, false, 'open', 'usd', 0, 0, now() FROM tenants;
+             INSERT INTO usage_alerts SELECT id, 'storage', now(), 50, now() FROM tenants;",
         )
         .await;
     (one, two)
@@ -88,7 +127,7 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
 async fn a_forgotten_where_shows_ones_own_rows_and_no_others() {
     let plane = Plane::start().await;
     let (one, two) = two_tenants(&plane).await;
-    for (table, column) in TABLES {
+    for &(table, column) in TABLES {
         for tenant in [one, two] {
             let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
             assert_eq!(
@@ -118,7 +157,7 @@ async fn a_forgotten_where_shows_ones_own_rows_and_no_others() {
 }
 
 #[tokio::test]
-async fn another_tenants_rows_can_be_neither_changed_nor_made() {
+async fn row_08_another_tenants_rows_can_be_neither_changed_nor_made() {
     let plane = Plane::start().await;
     let (one, two) = two_tenants(&plane).await;
     let mut tx = plane.cp.begin_tenant(one).await.unwrap();
@@ -169,6 +208,9 @@ async fn a_tenants_transaction_cannot_read_secrets_of_the_installation() {
         "SELECT token_hash FROM invitations",
         "SELECT undo_hash FROM email_changes",
         "SELECT secret FROM totp",
+        "SELECT token_hash FROM api_tokens",
+        "UPDATE api_tokens SET scopes = '{}'",
+        "UPDATE api_tokens SET expires_at = now()",
         "SELECT code_hash FROM recovery_codes",
         "UPDATE members SET email = 'x@example.com'",
         "UPDATE members SET password_hash = NULL",
@@ -198,7 +240,7 @@ async fn a_tenants_transaction_cannot_read_secrets_of_the_installation() {
 }
 
 #[tokio::test]
-async fn the_audit_log_is_added_to_and_nothing_else() {
+async fn row_15_the_audit_log_is_added_to_and_nothing_else() {
     let plane = Plane::start().await;
     let (one, _) = two_tenants(&plane).await;
     for sql in [

@@ -134,7 +134,7 @@ async fn who_has_an_account_elsewhere_hears_of_it_and_who_invites_does_not() {
 }
 
 #[tokio::test]
-async fn only_those_who_may_manage_members_do_and_nobody_makes_an_owner() {
+async fn row_09_only_those_who_may_manage_members_do_and_nobody_makes_an_owner() {
     let plane = Plane::start().await;
     let owner = plane.sign_up("owner@example.com").await;
     let mut team = vec![];
@@ -183,7 +183,7 @@ async fn only_those_who_may_manage_members_do_and_nobody_makes_an_owner() {
 }
 
 #[tokio::test]
-async fn another_tenants_member_is_not_found() {
+async fn row_08_another_tenants_member_is_not_found() {
     let plane = Plane::start().await;
     let owner = plane.sign_up("owner@example.com").await;
     let dev = join(&plane, &owner, "dev@example.com", "developer").await;

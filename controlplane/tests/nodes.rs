@@ -77,7 +77,7 @@ async fn a_malformed_join_is_told_which_field_is_wrong() {
 }
 
 #[tokio::test]
-async fn only_a_nodes_own_fresh_token_opens() {
+async fn row_14_only_a_nodes_own_fresh_token_opens() {
     let plane = Plane::start().await;
     let (node, other) = (plane.node().await, plane.node().await);
     let now = plane.clock.now().timestamp();

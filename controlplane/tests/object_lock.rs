@@ -74,7 +74,7 @@ async fn object_lock_is_refused_where_it_would_not_hold() {
         let tenant = plane.tenant("one@example.com").await;
         let node = plane.node().await;
         let before = plane.engine.buckets();
-        let sql = "UPDATE plans SET bucket_limit = 1";
+        let sql = "UPDATE terms SET bucket_limit = 1";
         plane.database.execute(sql).await;
         assert_eq!(
             create_locked(&plane, &node, &tenant, "vault").await,

@@ -7,6 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use controlplane::accounts::{self, Proof, SignedIn};
+use controlplane::billing::StripeConfig;
 use controlplane::ids::TenantId;
 use controlplane::{
     Clock, Config, ControlPlane, EngineConfig, MailConfig, MasterKey, Origin, PlacementKind,
@@ -43,6 +44,7 @@ pub struct Plane {
     pub database: Database,
     endpoint: String,
     placement: PlacementKind,
+    stripe: Option<StripeConfig>,
     pub folder: tempfile::TempDir,
 }
 
@@ -61,12 +63,26 @@ impl Plane {
 
     /// On an engine that was prepared before the control plane came to it.
     pub async fn on(placement: PlacementKind, prepare: impl FnOnce(&Engine)) -> Self {
+        Self::made(placement, None, prepare).await
+    }
+
+    /// Where customers pay through Stripe.
+    pub async fn with_stripe(stripe: StripeConfig) -> Self {
+        Self::made(PlacementKind::Dedicated, Some(stripe), |_| {}).await
+    }
+
+    async fn made(
+        placement: PlacementKind,
+        stripe: Option<StripeConfig>,
+        prepare: impl FnOnce(&Engine),
+    ) -> Self {
         let database = Database::create().await;
         let (engine, endpoint) = Engine::start().await;
         prepare(&engine);
         let clock = Clock::at(noon());
         let folder = tempfile::tempdir().unwrap();
-        let config = config(&database, &endpoint, placement, folder.path());
+        let mut config = config(&database, &endpoint, placement, folder.path());
+        config.stripe.clone_from(&stripe);
         let cp = ControlPlane::start(config, clock.clone()).await.unwrap();
         let plane = Self {
             cp,
@@ -75,6 +91,7 @@ impl Plane {
             database,
             endpoint,
             placement,
+            stripe,
             folder,
         };
         // The probe's result is a change like any other; tests want to see their own alone.
@@ -85,7 +102,9 @@ impl Plane {
     /// What this control plane was started with.
     pub fn config(&self) -> Config {
         let folder = self.folder.path();
-        config(&self.database, &self.endpoint, self.placement, folder)
+        let mut config = config(&self.database, &self.endpoint, self.placement, folder);
+        config.stripe.clone_from(&self.stripe);
+        config
     }
 
     /// Another control plane on the same database.
@@ -242,6 +261,8 @@ fn config(
         share_hold_seconds: 600,
         mail: MailConfig::Folder(folder.join("mail")),
         trusted_proxies: Vec::new(),
+        stripe: None,
+        webhooks_to_private: true,
     }
 }
 

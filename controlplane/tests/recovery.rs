@@ -37,7 +37,7 @@ async fn actions(plane: &Plane, session: &Session) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_reset_sets_the_password_once_and_ends_every_session() {
+async fn row_06_a_reset_sets_the_password_once_and_ends_every_session() {
     let plane = Plane::start().await;
     let first = plane.sign_up("ann@example.com").await;
     let second = log_in(&plane, "ann@example.com", PASSWORD).await.unwrap();

@@ -26,7 +26,7 @@ async fn dump(plane: &Plane) -> String {
 }
 
 #[tokio::test]
-async fn no_secret_stands_in_any_table() {
+async fn row_10_no_secret_stands_in_any_table() {
     let plane = Plane::start().await;
     let signed_in = plane.sign_up("one@example.com").await;
     let tenant = plane.tenant("two@example.com").await;

@@ -28,7 +28,7 @@ const SAME_BROWSER: Proof<'_> = Proof {
 };
 
 #[tokio::test]
-async fn a_sign_up_reads_the_same_for_a_new_and_for_a_registered_address() {
+async fn row_05_a_sign_up_reads_the_same_for_a_new_and_for_a_registered_address() {
     let plane = Plane::start().await;
     plane.sign_up("ann@example.com").await;
     plane.mail("confirm_sign_up", "ann@example.com").await;
@@ -45,7 +45,7 @@ async fn a_sign_up_reads_the_same_for_a_new_and_for_a_registered_address() {
 }
 
 #[tokio::test]
-async fn a_link_works_once_and_for_a_day_and_only_the_newest() {
+async fn row_06_a_link_works_once_and_for_a_day_and_only_the_newest() {
     let plane = Plane::start().await;
     let origin = Origin::default();
     let send = async || {

@@ -91,7 +91,8 @@ fn of_dashboard(
 ) -> Option<HeaderMap> {
     request.bucket.as_ref()?;
     let shared = tenants.shared()?;
-    let ours = shared.settings.dashboard_origin.as_deref() == Some(origin);
+    let all = shared.settings.dashboard_origin.as_deref();
+    let ours = all.is_some_and(|all| all.split(' ').any(|one| one == origin));
     let known = asked
         .iter()
         .all(|name| DASHBOARD_HEADERS.contains(&name.as_str()));
@@ -296,7 +297,8 @@ mod tests {
     fn the_dashboard_may_use_every_bucket_and_nobody_else_may() {
         let tenants = tenants(vec![]);
         let mut settings = settings(2);
-        settings.dashboard_origin = Some("https://app.example".to_owned());
+        let origins = "http://127.0.0.1:8080 https://app.example";
+        settings.dashboard_origin = Some(origins.to_owned());
         tenants.apply(wire::ToNode::Settings(settings)).unwrap();
         let headers = ask(&tenants, "/photos/k", &[ORIGIN, PUT]).unwrap();
         assert_eq!(headers[ACCESS_CONTROL_ALLOW_ORIGIN], "https://app.example");
@@ -309,7 +311,12 @@ mod tests {
         assert_eq!(headers, same, "it does not tell which buckets there are");
 
         let refused = Err(Code::AccessForbidden);
-        for origin in ["https://app.example.evil", "http://app.example", "null"] {
+        for origin in [
+            "https://app.example.evil",
+            "http://app.example",
+            "null",
+            origins,
+        ] {
             assert_eq!(
                 ask(&tenants, "/photos/k", &[("origin", origin), PUT]),
                 refused

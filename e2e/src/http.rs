@@ -1,4 +1,4 @@
-//! The simplest of HTTP requests, for health pages and presigned URLs on this machine: a connection for each.
+//! The simplest of HTTP requests, for health pages, presigned URLs and stand-ins on this machine: a connection for each.
 //! What does not answer at once is no answer.
 
 use std::io::{Read, Write};
@@ -28,12 +28,22 @@ pub fn get(url: &str) -> Option<Answer> {
 
 /// `headers` are whole lines, each ended by CRLF.
 pub fn ask(method: &str, url: &str, headers: &str) -> Option<Answer> {
+    send(method, url, headers, "")
+}
+
+pub fn post_json(url: &str, body: &str) -> Option<Answer> {
+    send("POST", url, "Content-Type: application/json\r\n", body)
+}
+
+/// As [`ask`], with a body.
+pub fn send(method: &str, url: &str, headers: &str, body: &str) -> Option<Answer> {
     let rest = url.strip_prefix("http://")?;
     let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(host).ok()?;
     stream.set_read_timeout(Some(WITHIN)).ok()?;
     let request = format!(
-        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n"
+        "{method} /{path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}",
+        body.len()
     );
     stream.write_all(request.as_bytes()).ok()?;
     let mut answer = Vec::new();

@@ -12,11 +12,14 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod stack;
+pub mod stripe;
 pub mod tools;
+pub mod turn;
 pub mod wait;
 
 pub use client::Client;
 pub use engine::Engine;
 pub use process::{Process, run};
 pub use stack::{Placement, Stack};
+pub use stripe::Stripe;
 pub use wait::until;

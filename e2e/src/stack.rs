@@ -1,9 +1,8 @@
 //! One `vaultaire up` on a data directory of its own, as a newcomer starts it, and the operator's commands for it.
-//! At most two run at once, however many tests do.
+//! It waits for its turn.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -14,6 +13,7 @@ use tempfile::TempDir;
 use crate::client::Client;
 use crate::engine::{Engine, Running};
 use crate::process::{Process, children, clear_environment, run, succeed};
+use crate::turn::Turn;
 use crate::{ports, tools, until};
 
 /// The engine bucket of a pooled stack.
@@ -21,31 +21,6 @@ pub const POOL: &str = "vaultaire-pool";
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const PROBED_WITHIN: Duration = Duration::from_secs(60);
 const OPERATOR_WITHIN: Duration = Duration::from_secs(60);
-const AT_ONCE: usize = 2;
-
-static RUNNING: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
-
-/// The right to run a stack; given back when dropped.
-pub struct Turn(());
-
-impl Turn {
-    pub fn wait() -> Self {
-        let running = RUNNING.0.lock().unwrap_or_else(|e| e.into_inner());
-        let mut running = RUNNING
-            .1
-            .wait_while(running, |running| *running >= AT_ONCE)
-            .unwrap_or_else(|e| e.into_inner());
-        *running += 1;
-        Turn(())
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        *RUNNING.0.lock().unwrap_or_else(|e| e.into_inner()) -= 1;
-        RUNNING.1.notify_one();
-    }
-}
 
 /// Where a stack listens.
 #[derive(Debug, Clone, Copy)]
@@ -82,9 +57,21 @@ pub struct Builder {
     dataplanes: u16,
     engine: Option<Engine>,
     placement: Placement,
+    environment: Vec<(String, String)>,
 }
 
 impl Builder {
+    /// What `vaultaire up` is told by its environment besides.
+    pub fn environment(self, told: &[(&str, &str)]) -> Self {
+        let told = told.iter();
+        let environment = told.map(|(name, value)| (name.to_string(), value.to_string()));
+        let environment = environment.collect();
+        Self {
+            environment,
+            ..self
+        }
+    }
+
     pub fn dataplanes(self, dataplanes: u16) -> Self {
         Self { dataplanes, ..self }
     }
@@ -113,6 +100,7 @@ impl Builder {
             engine: self.engine.map(|engine| engine.start(folder.path())),
             kind: self.engine,
             placement: self.placement,
+            environment: self.environment,
             addresses: Addresses::free(self.dataplanes),
             folder,
             started_in: Duration::ZERO,
@@ -135,6 +123,7 @@ pub struct Stack {
     engine: Option<Running>,
     kind: Option<Engine>,
     placement: Placement,
+    environment: Vec<(String, String)>,
     pub addresses: Addresses,
     folder: TempDir,
     /// How long the last start took.
@@ -148,6 +137,7 @@ impl Stack {
             dataplanes: 1,
             engine: None,
             placement: Placement::Dedicated,
+            environment: Vec::new(),
         }
     }
 
@@ -179,6 +169,7 @@ impl Stack {
         if let Some(engine) = &self.engine {
             command.envs(engine.environment());
         }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if self.placement == Placement::Pooled {
             command.env("VAULTAIRE_ENGINE_PLACEMENT", "pooled");
             command.env("VAULTAIRE_ENGINE_POOL_BUCKET", POOL);

@@ -43,13 +43,61 @@ pub fn python_tool(name: &str) -> PathBuf {
     installed(folder().join("venv/bin").join(name))
 }
 
+pub fn schemathesis() -> PathBuf {
+    installed(folder().join("api/bin/schemathesis"))
+}
+
+/// The Python of the environment that has Stripe's package.
+pub fn stripe_python() -> PathBuf {
+    installed(folder().join("stripe/bin/python"))
+}
+
+/// Folder of Stripe's npm package, where there is a Node.js that runs it.
+pub fn stripe_npm() -> Option<PathBuf> {
+    let place = folder().join("stripe-npm");
+    place.join("node_modules").exists().then_some(place)
+}
+
+/// A script in `e2e/stripe`.
+pub fn stripe_script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("stripe")
+        .join(name)
+}
+
 /// The text of axe-core.
 pub fn axe() -> PathBuf {
     installed(folder().join("axe.min.js"))
 }
 
+/// The script that drives Lighthouse, beside what it needs.
+pub fn lighthouse() -> PathBuf {
+    let script = folder().join("lighthouse/run.mjs");
+    assert!(
+        script.exists(),
+        "{} is missing: run `make lighthouse`",
+        script.display()
+    );
+    script
+}
+
+/// Where reports are written.
+pub fn docs() -> PathBuf {
+    workspace().join("docs")
+}
+
 pub fn weed() -> PathBuf {
     installed(folder().join("weed"))
+}
+
+/// The list of the dashboard's routes.
+pub fn routes() -> PathBuf {
+    workspace().join("web/routes.md")
+}
+
+/// A file of the project's, by its path from the top.
+pub fn of_the_project(path: &str) -> PathBuf {
+    workspace().join(path)
 }
 
 /// A script in `e2e/clients`.

@@ -1,9 +1,13 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
+mod billing;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use billing::{BillingCommand, PlanCommand, TermArguments};
 
 use crate::admin::duration::{self, Seconds};
 
@@ -26,7 +30,7 @@ pub enum Command {
     Controlplane(ControlplaneArguments),
     /// Start one data plane (settings by environment, see vaultaire/settings.md)
     Dataplane(DataplaneArguments),
-    /// Create, list, show, limit, suspend and resume tenants
+    /// Create, list, show, limit, suspend, resume and restore tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
     /// Create, list and revoke access keys
@@ -38,6 +42,9 @@ pub enum Command {
     /// The plans that tenants can be on
     #[command(subcommand)]
     Plan(PlanCommand),
+    /// Who has paid, invoices, and Stripe
+    #[command(subcommand)]
+    Billing(BillingCommand),
     /// Why requests were refused
     #[command(subcommand)]
     Refusal(RefusalCommand),
@@ -129,6 +136,9 @@ pub enum TenantCommand {
     },
     /// List tenants
     List {
+        /// Those that their owners have deleted, and that can be restored
+        #[arg(long)]
+        deleted: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -150,9 +160,18 @@ pub enum TenantCommand {
         #[command(flatten)]
         target: Target,
     },
+    /// Undo the deletion of a tenant within its 30 days; its access keys stay revoked
+    Restore {
+        tenant: String,
+        #[command(flatten)]
+        target: Target,
+    },
     /// Give a tenant limits of its own
     Set {
         tenant: String,
+        /// Onto the terms that this plan is sold on now
+        #[arg(long)]
+        plan: Option<String>,
         #[command(flatten)]
         limits: LimitArguments,
         #[command(flatten)]
@@ -279,15 +298,6 @@ pub enum BucketCommand {
     List {
         #[arg(long)]
         tenant: String,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum PlanCommand {
-    /// List plans
-    List {
         #[command(flatten)]
         target: Target,
     },

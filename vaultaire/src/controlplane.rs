@@ -88,5 +88,7 @@ fn config(settings: Controlplane) -> anyhow::Result<Config> {
         share_hold_seconds: settings.share_hold_seconds,
         mail: settings.mail,
         trusted_proxies: settings.trusted_proxies,
+        stripe: settings.stripe,
+        webhooks_to_private: settings.webhooks_to_private,
     })
 }

@@ -63,7 +63,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Bucket(command) => {
             one_thread()?.block_on(admin::lists::bucket(command, &environment))
         }
-        Command::Plan(command) => one_thread()?.block_on(admin::lists::plan(command, &environment)),
+        Command::Plan(command) => one_thread()?.block_on(admin::plan::run(command, &environment)),
+        Command::Billing(command) => {
+            one_thread()?.block_on(admin::billing::run(command, &environment))
+        }
         Command::Refusal(command) => {
             one_thread()?.block_on(admin::lists::refusal(command, &environment))
         }

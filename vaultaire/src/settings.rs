@@ -1,6 +1,7 @@
 //! Settings by environment: every name that Vaultaire reads stands in [`SETTINGS`], and in `settings.md`.
 //! Nothing else in this crate may ask the environment for a setting.
 
+mod billing;
 mod dashboard;
 
 use std::collections::HashMap;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
 use controlplane::MailConfig;
+use controlplane::billing::StripeConfig;
 use ipnet::IpNet;
 
 use crate::cli::{ControlplaneArguments, DataplaneArguments};
@@ -57,6 +59,30 @@ pub const SETTINGS: &[(&str, &str)] = &[
     (
         "VAULTAIRE_TRUSTED_PROXIES",
         "networks, separated by commas, of the proxies before the dashboard, whose `X-Forwarded-For` is believed",
+    ),
+    (
+        "STRIPE_SECRET_KEY",
+        "key of the Stripe account through which customers pay, `sk_…` or `rk_…`; without it billing is by hand",
+    ),
+    (
+        "STRIPE_SECRET_KEY_FILE",
+        "file that holds the Stripe account's key",
+    ),
+    (
+        "STRIPE_WEBHOOK_SECRET",
+        "secret of the endpoint `/webhooks/stripe` in that account, `whsec_…`",
+    ),
+    (
+        "STRIPE_WEBHOOK_SECRET_FILE",
+        "file that holds the endpoint's secret",
+    ),
+    (
+        "STRIPE_API_BASE",
+        "where Stripe's API is [https://api.stripe.com]",
+    ),
+    (
+        "VAULTAIRE_WEBHOOKS_TO_PRIVATE",
+        "`true`: customers' webhooks may go to private addresses and over plain HTTP [false]",
     ),
     (
         "VAULTAIRE_S3_ENDPOINT",
@@ -164,7 +190,7 @@ impl Environment {
     }
 
     /// `NAME_FILE`'s content or `NAME`'s value.
-    fn secret(&self, name: &str) -> anyhow::Result<Option<String>> {
+    pub fn secret(&self, name: &str) -> anyhow::Result<Option<String>> {
         let file = format!("{name}_FILE");
         match (self.get(&file), self.get(name)) {
             (Some(_), Some(_)) => bail!("Both {name} and {file} are set; set one."),
@@ -270,6 +296,8 @@ pub struct Controlplane {
     pub share_hold_seconds: u32,
     pub mail: MailConfig,
     pub trusted_proxies: Vec<IpNet>,
+    pub stripe: Option<StripeConfig>,
+    pub webhooks_to_private: bool,
 }
 
 pub fn controlplane(
@@ -300,6 +328,8 @@ pub fn controlplane(
         share_hold_seconds: seconds(environment, "VAULTAIRE_SHARE_HOLD_SECONDS", 600)?.max(10),
         mail: dashboard::mail(environment)?,
         trusted_proxies: dashboard::trusted_proxies(environment)?,
+        stripe: billing::stripe(environment)?,
+        webhooks_to_private: billing::webhooks_to_private(environment)?,
     })
 }
 

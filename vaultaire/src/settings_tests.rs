@@ -94,6 +94,25 @@ fn mail_is_sent_over_a_server_or_lies_in_a_folder() {
 }
 
 #[test]
+fn stripe_is_set_up_as_a_whole_or_not_at_all() {
+    assert!(with(&[]).unwrap().stripe.is_none());
+    let key = ("STRIPE_SECRET_KEY", "sk_test_1");
+    let secret = ("STRIPE_WEBHOOK_SECRET", "whsec_1");
+    assert!(refusal(&[key]).contains("together"));
+    assert!(refusal(&[secret]).contains("together"));
+    assert!(refusal(&[("STRIPE_SECRET_KEY", "pk_live_1"), secret]).contains("sk_ or rk_"));
+    let found = with(&[key, secret]).unwrap().stripe.unwrap();
+    assert_eq!(found.api_base, "https://api.stripe.com");
+    let base = ("STRIPE_API_BASE", "http://127.0.0.1:12111/");
+    let found = with(&[key, secret, base]).unwrap().stripe.unwrap();
+    assert_eq!(found.api_base, "http://127.0.0.1:12111");
+    let private = |value| with(&[("VAULTAIRE_WEBHOOKS_TO_PRIVATE", value)]);
+    assert!(private("true").unwrap().webhooks_to_private);
+    assert!(!private("").unwrap().webhooks_to_private);
+    assert!(private("yes").is_err());
+}
+
+#[test]
 fn proxies_that_are_trusted_are_networks_or_addresses() {
     let trusted = |list| with(&[("VAULTAIRE_TRUSTED_PROXIES", list)]);
     let found = trusted("10.0.0.0/8, ::1").unwrap().trusted_proxies;

@@ -7,6 +7,8 @@ use axum::extract::{Path, RawQuery};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode, header};
 use sha2::{Digest, Sha256};
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use crate::failure::Failure;
 
@@ -65,6 +67,16 @@ static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
             include_bytes!("../static/upload.js").to_vec(),
         ),
         Asset::new(
+            "live.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../static/live.js").to_vec(),
+        ),
+        Asset::new(
+            "passkey.js",
+            "text/javascript; charset=utf-8",
+            include_bytes!("../static/passkey.js").to_vec(),
+        ),
+        Asset::new(
             "favicon.svg",
             "image/svg+xml",
             include_bytes!("../static/favicon.svg").to_vec(),
@@ -82,6 +94,12 @@ pub fn url(name: &str) -> String {
     }
 }
 
+/// Sheets and scripts travel compressed; fonts are already. Pages never do (decision 0023).
+pub fn compression() -> CompressionLayer<impl Predicate> {
+    let worth = SizeAbove::new(256).and(NotForContentType::const_new("font/"));
+    CompressionLayer::new().compress_when(worth)
+}
+
 pub async fn serve(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
@@ -94,7 +112,8 @@ pub async fn serve(
         true => "public, max-age=31536000, immutable",
         false => "no-cache",
     };
-    let tag = format!("\"{}\"", asset.hash);
+    // Weak: compressed or not, it is the same file.
+    let tag = format!("W/\"{}\"", asset.hash);
     let known = headers.get(header::IF_NONE_MATCH);
     let unchanged = known.is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let reply_headers = [
@@ -124,7 +143,8 @@ mod tests {
 
     #[test]
     fn a_page_with_everything_on_it_stays_far_below_100_kb() {
+        // Before they are compressed; `e2e` weighs what travels.
         let total: usize = ASSETS.iter().map(|asset| asset.body.len()).sum();
-        assert!(total < 64 * 1024, "{total}");
+        assert!(total < 80 * 1024, "{total}");
     }
 }

@@ -19,6 +19,11 @@ impl Pairs {
         !self.get(name).is_empty()
     }
 
+    /// Whether one of the values of that name is this one.
+    pub fn has(&self, name: &str, value: &str) -> bool {
+        self.0.iter().any(|(n, v)| n == name && v == value)
+    }
+
     /// Every value of that name, in order.
     pub fn all(&self, name: &str) -> Vec<String> {
         let named = self.0.iter().filter(|(given, _)| given == name);
@@ -39,6 +44,14 @@ impl Fields for Pairs {
     fn csrf_token(&self) -> &str {
         self.get("csrf_token")
     }
+}
+
+/// What somebody looks for: trimmed, and without control characters, which no name or id has.
+pub fn term(text: &str) -> String {
+    text.trim()
+        .chars()
+        .filter(|letter| !letter.is_control())
+        .collect()
 }
 
 /// A value as it may stand in an address's query.
@@ -62,6 +75,13 @@ mod tests {
         assert_eq!(sent.all("key"), ["a", "b"]);
         assert_eq!(sent.words("list"), ["x", "y", "z"]);
         assert_eq!(sent.get("other"), "");
+        assert!(sent.has("key", "b") && !sent.has("key", "c"));
         assert_eq!(encode("a/b&c=ü"), "a%2Fb%26c%3D%C3%BC");
+    }
+
+    #[test]
+    fn what_is_looked_for_has_no_control_characters() {
+        assert_eq!(term(" a\0b \n"), "ab");
+        assert_eq!(term("\tphotos "), "photos");
     }
 }

@@ -44,6 +44,32 @@ impl std::fmt::Display for Size {
     }
 }
 
+/// How long ago, in the largest whole unit: `3 hours ago`.
+pub fn ago(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = (now - then).num_seconds();
+    let (figure, unit) = match seconds {
+        ..60 => return "just now".to_owned(),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if figure == 1 { "" } else { "s" };
+    format!("{figure}\u{a0}{unit}{plural} ago")
+}
+
+/// Byte-hours as gigabytes that were held for the whole of a month of so many hours: `0.125`.
+pub fn gb_months(gb_months: f64) -> String {
+    match gb_months {
+        none if none <= 0.0 => "0".to_owned(),
+        little if little < 0.001 => "<\u{a0}0.001".to_owned(),
+        some => {
+            let text = format!("{some:.3}");
+            let (whole, rest) = text.split_once('.').unwrap_or((&text, "000"));
+            format!("{}.{rest}", count(whole.parse().unwrap_or(0)))
+        }
+    }
+}
+
 /// `1499` → `1,499`.
 pub fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -73,6 +99,33 @@ pub fn money(cents: i64, currency: &str) -> String {
     }
 }
 
+/// Millionths of a cent: `4_000_000` → `$0.04`, `375_000` → `$0.00375`.
+pub fn unit_price(micros: i64, currency: &str) -> String {
+    let micros = micros.unsigned_abs();
+    let (whole, rest) = (micros / 100_000_000, micros % 100_000_000);
+    let digits = format!("{rest:08}");
+    let (two, more) = digits.split_at(2);
+    let more = more.trim_end_matches('0');
+    let amount = format!("{}.{two}{more}", count(whole));
+    match currency {
+        "usd" => format!("${amount}"),
+        "eur" => format!("€{amount}"),
+        other => format!("{amount}\u{a0}{}", other.to_uppercase()),
+    }
+}
+
+/// `250` or `1,250.50` → cents; `None` where it is no amount.
+pub fn cents(text: &str) -> Option<i64> {
+    let text = text.trim().trim_start_matches('$').replace(',', "");
+    let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+    let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 2 {
+        return None;
+    }
+    let cents = format!("{whole}{fraction:0<2}");
+    cents.parse().ok()
+}
+
 /// A moment, in the three ways in which pages write it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment(pub DateTime<Utc>);
@@ -83,10 +136,25 @@ impl Moment {
         self.0.format("%-d\u{a0}%b\u{a0}%Y").to_string()
     }
 
+    /// `9 Mar`
+    pub fn day(&self) -> String {
+        self.0.format("%-d\u{a0}%b").to_string()
+    }
+
+    /// `14:00`
+    pub fn hour(&self) -> String {
+        self.0.format("%H:%M").to_string()
+    }
+
     /// `9 Mar 2026, 14:05 UTC`
     pub fn minute(&self) -> String {
         let text = self.0.format("%-d\u{a0}%b\u{a0}%Y, %H:%M\u{a0}UTC");
         text.to_string()
+    }
+
+    /// `14:05:07 UTC`
+    pub fn second(&self) -> String {
+        self.0.format("%H:%M:%S\u{a0}UTC").to_string()
     }
 
     /// For `datetime` attributes.
@@ -120,6 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn prices_of_units_keep_their_fractions() {
+        assert_eq!(unit_price(4_000_000, "usd"), "$0.04");
+        assert_eq!(unit_price(375_000, "usd"), "$0.00375");
+        assert_eq!(unit_price(150_000_000, "eur"), "€1.50");
+    }
+
+    #[test]
+    fn an_amount_is_read_to_the_cent() {
+        assert_eq!(cents("250"), Some(25_000));
+        assert_eq!(cents(" $1,250.5 "), Some(125_050));
+        assert_eq!(cents("0.05"), Some(5));
+        for bad in ["", "-1", "1.234", "a", "1e3", ".", "99999999999999999999"] {
+            assert_eq!(cents(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn moments_are_utc() {
         let moment = Moment(DateTime::UNIX_EPOCH);
         assert_eq!(
@@ -127,5 +212,25 @@ mod tests {
             "1 Jan 1970, 00:00 UTC"
         );
         assert_eq!(moment.machine(), "1970-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn times_past_are_told_in_whole_units() {
+        let then = DateTime::UNIX_EPOCH;
+        let told =
+            |seconds| ago(then, then + chrono::Duration::seconds(seconds)).replace('\u{a0}', " ");
+        assert_eq!(told(-5), "just now");
+        assert_eq!(told(59), "just now");
+        assert_eq!(told(60), "1 minute ago");
+        assert_eq!(told(7199), "1 hour ago");
+        assert_eq!(told(86_400 * 3), "3 days ago");
+    }
+
+    #[test]
+    fn gb_months_have_three_decimals() {
+        assert_eq!(gb_months(0.0), "0");
+        assert_eq!(gb_months(0.0004), "<\u{a0}0.001");
+        assert_eq!(gb_months(0.125), "0.125");
+        assert_eq!(gb_months(40_000.0), "40,000.000");
     }
 }

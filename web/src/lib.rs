@@ -2,12 +2,15 @@
 //! It holds no state of its own and no SQL; what a page shows comes from a transaction that its handler began.
 
 mod assets;
+mod charts;
+mod csv;
 mod errors;
 mod failure;
 mod fields;
 mod figures;
 mod forgery;
 mod pages;
+mod periods;
 mod request_id;
 mod security_headers;
 mod session;
@@ -23,14 +26,17 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::pages::{
-    access_keys, account, audit_log, buckets, change_email, change_password, confirm_signup,
-    connect, create_access_key, dashboard, email_links, forgot_password, invitation, landing,
-    login, login_code, logout, member, members, recovery_codes, reset_password, revoke_access_key,
-    rotate_access_key, second_step, signup,
+    access_keys, account, api_tokens, audit_log, billing, buckets, change_email, change_password,
+    confirm_signup, connect, create_access_key, dashboard, delete_account, email_links,
+    forgot_password, invitation, landing, login, login_code, login_passkey, logout, member,
+    members, passkeys, recovery_codes, refusal, refusals, reset_password, revoke_access_key,
+    rotate_access_key, second_step, settings, signup, usage,
 };
 
-/// The largest form that is read, in bytes.
+/// The largest form that is read, in bytes; and the one that bears the names of a page of objects, each of up to 1,024
+/// bytes that are three when they are sent.
 const MAX_FORM: usize = 16 * 1024;
+const MAX_NAMES: usize = 512 * 1024;
 
 /// Who may open a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,6 +87,7 @@ fn table() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     table.extend(own());
     table.extend(tenants());
     table.extend(storage());
+    table.extend(paying());
     table
 }
 
@@ -88,7 +95,10 @@ fn table() -> Vec<(&'static str, Access, MethodRouter<App>)> {
 fn public() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     let routes = vec![
         ("/", get(landing::show)),
-        ("/static/{name}", get(assets::serve)),
+        (
+            "/static/{name}",
+            get(assets::serve).layer(assets::compression()),
+        ),
         ("/signup", get(signup::show).post(signup::submit)),
         (
             "/signup/confirm",
@@ -98,6 +108,13 @@ fn public() -> Vec<(&'static str, Access, MethodRouter<App>)> {
         (
             "/login/code",
             get(login_code::show).post(login_code::submit),
+        ),
+        ("/login/passkey", post(login_passkey::begin)),
+        ("/login/passkey/answer", post(login_passkey::answer)),
+        ("/login/code/passkey", post(login_passkey::begin_second)),
+        (
+            "/login/code/passkey/answer",
+            post(login_passkey::answer_second),
         ),
         (
             "/password/forgot",
@@ -152,8 +169,29 @@ fn own() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             get(recovery_codes::show).post(recovery_codes::submit),
         ),
         (
+            "/account/passkeys/new",
+            get(passkeys::show).post(passkeys::begin),
+        ),
+        ("/account/passkeys/answer", post(passkeys::answer)),
+        (
+            "/account/passkeys/{passkey_id}",
+            get(passkeys::show_rename).post(passkeys::rename),
+        ),
+        (
+            "/account/passkeys/{passkey_id}/remove",
+            get(passkeys::show_remove).post(passkeys::remove),
+        ),
+        (
             "/members/leave",
             get(member::show_leave).post(member::leave),
+        ),
+        (
+            "/api-tokens",
+            get(api_tokens::show).post(api_tokens::submit),
+        ),
+        (
+            "/api-tokens/{api_token_id}/revoke",
+            post(api_tokens::revoke),
         ),
     ];
     let own = |(path, handler)| (path, Access::only(Act::OwnLogIn), handler);
@@ -216,6 +254,16 @@ fn storage() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             post(buckets::delete_objects::submit),
         ),
         (
+            "/buckets/{bucket}/deleted",
+            Access::changed_by(ManageBuckets),
+            get(buckets::deleted::show),
+        ),
+        (
+            "/buckets/{bucket}/restore",
+            Access::changed_by(ManageBuckets),
+            post(buckets::restore::submit),
+        ),
+        (
             "/buckets/{bucket}/sign",
             Access::changed_by(ManageBuckets),
             post(buckets::sign::submit),
@@ -229,6 +277,14 @@ fn storage() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             "/audit-log.csv",
             Access::only(ManageMembers),
             get(audit_log::file),
+        ),
+        ("/usage", Access::only(View), get(usage::show)),
+        ("/usage.csv", Access::only(View), get(usage::file::show)),
+        ("/refusals", Access::only(View), get(refusals::show)),
+        (
+            "/refusals/{request_id}",
+            Access::only(View),
+            get(refusal::show),
         ),
         (
             "/theme",
@@ -273,9 +329,61 @@ fn tenants() -> Vec<(&'static str, Access, MethodRouter<App>)> {
             get(member::show_transfer).post(member::transfer),
         ),
         (
+            "/settings",
+            Access::changed_by(Act::ManageMembers),
+            get(settings::show).post(settings::rename),
+        ),
+        (
+            "/settings/export",
+            Access::only(Act::DeleteAccount),
+            post(settings::export),
+        ),
+        (
+            "/settings/delete",
+            Access::only(Act::DeleteAccount),
+            get(delete_account::show).post(delete_account::submit),
+        ),
+        (
             "/invitations/{invitation_id}/take-back",
             Access::only(Act::ManageMembers),
             post(members::take_back),
+        ),
+    ]
+}
+
+/// What it costs, and how it is paid.
+fn paying() -> Vec<(&'static str, Access, MethodRouter<App>)> {
+    use Act::{ManageBilling, View};
+    vec![
+        (
+            "/billing",
+            Access::changed_by(ManageBilling),
+            get(billing::page::show),
+        ),
+        (
+            "/billing/usage.csv",
+            Access::only(View),
+            get(billing::usage::file),
+        ),
+        (
+            "/billing/invoices/{invoice_id}",
+            Access::only(ManageBilling),
+            get(billing::invoice::file),
+        ),
+        (
+            "/billing/checkout",
+            Access::only(ManageBilling),
+            post(billing::checkout::submit),
+        ),
+        (
+            "/billing/portal",
+            Access::only(ManageBilling),
+            post(billing::checkout::portal),
+        ),
+        (
+            "/billing/alerts",
+            Access::only(ManageBilling),
+            post(billing::alerts::submit),
         ),
     ]
 }
@@ -302,12 +410,15 @@ pub fn routes(cp: ControlPlane) -> Router {
                 handler.layer(from_fn_with_state(door, session::require))
             }
         };
-        router = router.route(path, handler);
+        let longest = match path.ends_with("/delete-objects") {
+            true => MAX_NAMES,
+            false => MAX_FORM,
+        };
+        router = router.route(path, handler.layer(RequestBodyLimitLayer::new(longest)));
     }
     // The last layer is the first to see a request.
     router
         .fallback(failure::no_such_page)
-        .layer(RequestBodyLimitLayer::new(MAX_FORM))
         .layer(from_fn_with_state(app.clone(), forgery::refuse_foreign))
         .layer(CatchPanicLayer::custom(failure::panicked))
         .layer(from_fn(failure::render))

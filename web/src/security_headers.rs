@@ -40,14 +40,33 @@ fn with_data_plane(app: &App) -> Option<HeaderValue> {
     HeaderValue::from_str(&policy).ok()
 }
 
+/// The page about billing has forms whose answer sends the browser on to Stripe, which browsers take for a form's target.
+/// Source: <https://www.w3.org/TR/CSP3/#directive-form-action>
+fn with_stripe(app: &App) -> Option<HeaderValue> {
+    let stripe = app.cp.config().stripe.as_ref()?;
+    let own = match stripe.api_base.as_str() {
+        "https://api.stripe.com" => "",
+        elsewhere => elsewhere,
+    };
+    let pages =
+        format!("form-action 'self' https://checkout.stripe.com https://billing.stripe.com {own}");
+    let policy = CONTENT_SECURITY_POLICY.replace("form-action 'self'", pages.trim_end());
+    HeaderValue::from_str(&policy).ok()
+}
+
 pub async fn set(State(app): State<App>, request: Request, next: Next) -> Response {
     let of_buckets = request.uri().path().starts_with("/buckets/");
+    // Also where a form is shown again.
+    let of_billing = request.uri().path().starts_with("/billing");
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
     if of_buckets && let Some(policy) = with_data_plane(&app) {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
+    if of_billing && let Some(policy) = with_stripe(&app) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
     if app.is_https() {

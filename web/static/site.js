@@ -24,6 +24,12 @@ for (const button of document.querySelectorAll("button[data-copy]")) {
   });
 }
 
+for (const all of document.querySelectorAll("input[data-mark-all]")) {
+  const boxes = all.form.querySelectorAll("tbody input[type=checkbox]");
+  all.hidden = false;
+  all.addEventListener("change", () => { for (const box of boxes) box.checked = all.checked; });
+}
+
 // A second click while the first is under way would send the form twice.
 for (const form of document.querySelectorAll("form[method=post]")) {
   let sent = false;

@@ -96,6 +96,13 @@ async function uploadParts(file, key, ask, tell, signal) {
   }
 }
 
+function size(bytes) {
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  for (; bytes >= 1000 && unit < units.length - 1; unit += 1) bytes /= 1000;
+  return `${unit ? bytes.toFixed(1) : bytes}\u00a0${units[unit]}`;
+}
+
 function row(file) {
   const item = document.createElement("li");
   const name = document.createElement("span");
@@ -107,7 +114,6 @@ function row(file) {
   bar.setAttribute("aria-label", `Upload of ${file.name}`);
   const state = document.createElement("span");
   state.className = "upload-state";
-  state.setAttribute("role", "status");
   state.textContent = "Waiting";
   const cancel = document.createElement("button");
   cancel.type = "button";
@@ -132,7 +138,8 @@ async function run() {
     const ask = (fields) => sign(bucket, token, fields);
     const tell = (loaded) => {
       ui.bar.value = loaded;
-      ui.state.textContent = `${Math.min(100, Math.floor((100 * loaded) / Math.max(file.size, 1)))} %`;
+      const percent = Math.min(100, Math.floor((100 * loaded) / Math.max(file.size, 1)));
+      ui.state.textContent = `${percent}\u00a0% of ${size(file.size)}`;
     };
     try {
       if (control.signal.aborted) throw new Error("Cancelled.");
@@ -141,10 +148,12 @@ async function run() {
       ui.bar.value = ui.bar.max;
       ui.state.textContent = "Uploaded";
       ui.item.dataset.state = "done";
+      announcer.textContent = `${file.name} is uploaded`;
     } catch (error) {
       failed = true;
       ui.state.textContent = error.message;
       ui.item.dataset.state = "failed";
+      announcer.textContent = `${file.name}: ${error.message}`;
     }
     ui.cancel.remove();
   }

@@ -215,7 +215,8 @@ pub struct Settings {
     pub engines: Vec<Engine>,
     /// Keys that seal continuation tokens and upload ids: the first seals, every one opens. Base64 of 32 bytes.
     pub token_keys: Vec<String>,
-    /// `https://host[:port]` of the dashboard, whose scripts may use every bucket with requests that it signed.
+    /// `https://host[:port]` of the dashboard, or several, parted by spaces: its scripts may use every bucket with
+    /// requests that it signed.
     #[serde(default)]
     pub dashboard_origin: Option<String>,
 }

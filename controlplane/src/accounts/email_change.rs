@@ -133,7 +133,10 @@ pub async fn undo_email(cp: &ControlPlane, token: &str, origin: &Origin) -> Resu
     let ended = db::sessions::delete_others(&mut tx, member, None).await?;
     db::log_in_challenges::delete_of(&mut tx, member).await?;
     // Whoever moved the address may have locked its reader out.
-    db::totp::delete_since(&mut tx, member, row.expires_at - UNDO_LIVES).await?;
+    let since = row.expires_at - UNDO_LIVES;
+    db::totp::delete_since(&mut tx, member, since).await?;
+    db::passkeys::delete_since(&mut tx, member, since).await?;
+    db::totp::drop_idle_recovery_codes(&mut tx, member).await?;
     let link = password::new_link(&mut tx, cp, tenant, member).await?;
     let letter = EmailChangeUndone { link: &link };
     let until = Some(now + password::LINK_LIVES);

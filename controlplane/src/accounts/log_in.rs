@@ -1,4 +1,4 @@
-//! Logging in: a password, then a code if the member wants one.
+//! Logging in: a password, then a second step if the member wants one.
 //! One answer, after the same work, for a wrong password and for an address that nobody has.
 
 use chrono::Duration;
@@ -46,14 +46,36 @@ pub async fn log_in(
     let actor = Actor::Member { id: member, email };
     let mut tx = cp.begin_system().await?.acting(actor, origin.clone());
     attempts::forget(&mut tx, &account).await?;
-    let answer = match db::totp::exists(&mut tx, member).await? {
+    let answer = match db::totp::is_asked(&mut tx, member).await? {
         true => LogIn::SecondStep(challenge(&mut tx, cp, tenant, member).await?),
         false => LogIn::Done(Box::new(
-            begin(&mut tx, cp, tenant, member, "password").await?,
+            begin(&mut tx, cp, tenant, member, "password", false).await?,
         )),
     };
     tx.commit().await?;
     Ok(answer)
+}
+
+/// By what the second step can be passed; a recovery code always does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ways {
+    pub app: bool,
+    pub passkey: bool,
+}
+
+/// `None`: that took too long, or never was.
+pub async fn ways(cp: &ControlPlane, challenge: &SessionToken) -> Result<Option<Ways>, Error> {
+    let now = cp.clock().now();
+    let mut tx = cp.begin_system().await?;
+    let member = db::log_in_challenges::get(&mut tx, &challenge_hash(challenge), now).await?;
+    let Some(member) = member else {
+        return Ok(None);
+    };
+    let standing = db::totp::standing(&mut tx, MemberId(member)).await?;
+    Ok(Some(Ways {
+        app: standing.app_since.is_some(),
+        passkey: standing.passkeys > 0,
+    }))
 }
 
 /// The second step: a code of the member's app, or one of their recovery codes. Ten wrong ones within a quarter of an
@@ -92,7 +114,7 @@ pub async fn log_in_with_code(
     }
     attempts::forget(&mut tx, &account).await?;
     let tenant = TenantId(login.tenant_id);
-    let signed_in = begin(&mut tx, cp, tenant, member, step.word()).await?;
+    let signed_in = begin(&mut tx, cp, tenant, member, step.word(), true).await?;
     tx.commit().await?;
     Ok(signed_in)
 }
@@ -111,22 +133,27 @@ async fn challenge(
     Ok(token)
 }
 
-async fn begin(
+/// `two_steps`: the member has passed a second one, or what counts as both.
+pub(super) async fn begin(
     tx: &mut Tx,
     cp: &ControlPlane,
     tenant: TenantId,
     member: MemberId,
     with: &str,
+    two_steps: bool,
 ) -> Result<SignedIn, Error> {
     let now = cp.clock().now();
     db::sessions::delete_expired(tx, member, now, now - IDLE).await?;
     let signed_in = begin_session(tx, cp, tenant, member).await?;
+    if two_steps {
+        db::sessions::set_second_step_at(tx, signed_in.session.id, now).await?;
+    }
     let details = json!({ "with": with });
     audit::record(tx, cp, Some(tenant), "session.begin", "", details).await?;
     Ok(signed_in)
 }
 
 /// Not a session's: neither token passes for the other.
-fn challenge_hash(token: &SessionToken) -> [u8; 32] {
+pub(super) fn challenge_hash(token: &SessionToken) -> [u8; 32] {
     sha256(&["log-in challenge", token.expose()])
 }

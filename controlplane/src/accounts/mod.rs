@@ -2,8 +2,11 @@
 //! Nothing here tells whether an address is registered, in words or in time.
 
 pub(crate) mod attempts;
+mod caller;
+pub(crate) mod confirm;
 mod email_change;
 mod log_in;
+mod passkeys;
 pub(crate) mod password;
 mod role;
 mod sessions;
@@ -18,10 +21,16 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+pub use caller::Caller;
 pub use email_change::{
     EmailChange, change_email, confirm_email, email_behind, pending_email, undo_email,
 };
-pub use log_in::{LogIn, log_in, log_in_with_code};
+pub use log_in::{LogIn, Ways, log_in, log_in_with_code, ways};
+pub use passkeys::{
+    Ceremony, NoPasskeys, Passkey, RelyingParty, add_passkey, begin_passkey, begin_passkey_log_in,
+    begin_passkey_step, list_passkeys, log_in_with_passkey, pass_with_passkey, passkey,
+    remove_passkey, rename_passkey,
+};
 pub use password::{change_password, forgot_password, is_reset_open, reset_password};
 pub use role::{Act, Role, may};
 pub use sessions::{ListedSession, end_other_sessions, end_session, list_sessions};

@@ -22,6 +22,8 @@ pub enum Act {
     ManageBilling,
     ManageMembers,
     TransferOwnership,
+    /// With everything in it, and before that to take all of it along.
+    DeleteAccount,
 }
 
 impl Role {
@@ -61,7 +63,7 @@ impl Role {
 }
 
 impl Act {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::View,
         Self::OwnLogIn,
         Self::ManageAccessKeys,
@@ -69,6 +71,7 @@ impl Act {
         Self::ManageBilling,
         Self::ManageMembers,
         Self::TransferOwnership,
+        Self::DeleteAccount,
     ];
 }
 
@@ -79,7 +82,7 @@ pub fn may(role: Role, act: Act) -> bool {
         Act::ManageAccessKeys | Act::ManageBuckets => matches!(role, Owner | Admin | Developer),
         Act::ManageBilling => matches!(role, Owner | Admin | Billing),
         Act::ManageMembers => matches!(role, Owner | Admin),
-        Act::TransferOwnership => role == Owner,
+        Act::TransferOwnership | Act::DeleteAccount => role == Owner,
     }
 }
 
@@ -95,11 +98,11 @@ mod tests {
             format!("{} {}", String::from_iter(marks), role.as_str())
         });
         let promised = [
-            "xxxxxxx owner",
-            "xxxxxx. admin",
-            "xxxx... developer",
-            "xx..x.. billing",
-            "xx..... read_only",
+            "xxxxxxxx owner",
+            "xxxxxx.. admin",
+            "xxxx.... developer",
+            "xx..x... billing",
+            "xx...... read_only",
         ];
         assert_eq!(rows, promised);
     }

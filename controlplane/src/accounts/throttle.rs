@@ -11,24 +11,25 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
 
+use crate::clock::SinceEpoch;
 use crate::{Clock, Error};
 
 /// 16,384 cells of a few words each; that two networks share one by chance is no harm.
 const CELLS: u64 = 1 << 14;
 
-type Limiter = RateLimiter<u16, HashMapStateStore<u16>, Time, NoOpMiddleware<Duration>>;
+type Limiter = RateLimiter<u16, HashMapStateStore<u16>, SinceEpoch, NoOpMiddleware<Duration>>;
 
 pub(crate) struct Throttle {
     /// Which networks share a cell, nobody outside can know.
     hasher: RandomState,
     log_ins: Limiter,
     mails: Limiter,
-    clock: Time,
+    clock: SinceEpoch,
 }
 
 impl Throttle {
     pub(crate) fn new(clock: Clock) -> Self {
-        let clock = Time(clock);
+        let clock = SinceEpoch(clock);
         let limiter = |every: u64, burst: u32| {
             let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
             let quota = Quota::with_period(Duration::from_secs(every))
@@ -78,19 +79,6 @@ fn network(address: IpAddr) -> [u8; 8] {
         IpAddr::V6(address) => network.copy_from_slice(&address.octets()[..8]),
     }
     network
-}
-
-/// Our clock, as governor wants it: the time since 1970.
-#[derive(Clone)]
-struct Time(Clock);
-
-impl governor::clock::Clock for Time {
-    type Instant = Duration;
-
-    fn now(&self) -> Duration {
-        let since = self.0.now() - chrono::DateTime::UNIX_EPOCH;
-        since.to_std().unwrap_or_default()
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The second step of the log-in: codes of an app (RFC 6238), and recovery codes for when the app is lost.
+//! Codes of an app (RFC 6238) as the second step of the log-in, and recovery codes for when app or passkey is lost.
 //! Every code is accepted once; the secret is sealed, and recovery codes are kept as hashes.
 
 use base64::Engine as _;
@@ -8,7 +8,7 @@ use serde_json::json;
 use totp_rs::{Builder, Secret, Totp};
 use zeroize::Zeroizing;
 
-use super::{Session, attempts, password, sha256};
+use super::{Session, attempts, confirm, password, sha256};
 use crate::ids::MemberId;
 use crate::mail::{self, SecondStepChanged};
 use crate::secrets::Purpose;
@@ -46,19 +46,19 @@ impl Passed {
     }
 }
 
-/// Since when a member has a second step, and how many recovery codes are left.
+/// What a member's log-in asks for besides the password, and how many recovery codes are left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecondStep {
-    pub since: DateTime<Utc>,
+    /// Since when codes of an app are taken.
+    pub app_since: Option<DateTime<Utc>>,
+    pub passkeys: i64,
     pub recovery_codes_left: i64,
 }
 
+/// `None`: the password is all that is asked for.
 pub async fn second_step(tx: &mut Tx, session: &Session) -> Result<Option<SecondStep>, Error> {
     let standing = db::totp::standing(tx, session.member_id).await?;
-    Ok(standing.map(|(since, recovery_codes_left)| SecondStep {
-        since,
-        recovery_codes_left,
-    }))
+    Ok(Some(standing).filter(|step| step.app_since.is_some() || step.passkeys > 0))
 }
 
 pub fn begin_totp(cp: &ControlPlane, session: &Session) -> Result<TotpSetup, Error> {
@@ -92,7 +92,8 @@ fn setup(cp: &ControlPlane, session: &Session, secret: Secret) -> Result<TotpSet
     })
 }
 
-/// `code` shows that the app has the secret. Asks for the password: a session alone must not lock its member out.
+/// `code` shows that the app has the secret. Asks for the password: a session alone must not lock its member out. Where
+/// there are passkeys, the session must have passed one lately. The recovery codes replace those that there were.
 pub async fn enable_totp(
     cp: &ControlPlane,
     session: &Session,
@@ -107,13 +108,12 @@ pub async fn enable_totp(
         let message = "That is not the code that the app shows now. Is the device’s clock right?";
         return Err(Error::validation("code", message));
     };
-    password::check_present(cp, session, present_password, origin).await?;
+    let mut tx = confirm::confirm(cp, session, present_password, "", origin).await?;
     let row = member.to_string();
     let kept = cp
         .config()
         .master_key
         .seal(Purpose::Totp, &row, secret.as_ref())?;
-    let mut tx = begin(cp, session, origin).await?;
     let now = cp.clock().now();
     if !db::totp::insert(&mut tx, session.tenant_id, member, &kept, step, now).await? {
         return Err(Error::Conflict {
@@ -122,14 +122,9 @@ pub async fn enable_totp(
         });
     }
     let codes = draw_recovery_codes(&mut tx, session).await?;
-    changed(
-        &mut tx,
-        cp,
-        session,
-        "second_step.enable",
-        "Two-step log-in was set up",
-    )
-    .await?;
+    let entry = ("second_step.enable", session.email.as_str());
+    let what = "Two-step log-in was set up";
+    changed(&mut tx, cp, session, entry, what).await?;
     tx.commit().await?;
     cp.mailer().wake();
     Ok(codes)
@@ -146,8 +141,10 @@ pub async fn disable_totp(
     password::check_present(cp, session, present_password, origin).await?;
     let mut tx = confirmed(cp, session, code, origin).await?;
     db::totp::delete(&mut tx, session.member_id).await?;
-    let what = "Two-step log-in was turned off";
-    changed(&mut tx, cp, session, "second_step.disable", what).await?;
+    db::totp::drop_idle_recovery_codes(&mut tx, session.member_id).await?;
+    let entry = ("second_step.disable", session.email.as_str());
+    let what = "Codes of an app were turned off";
+    changed(&mut tx, cp, session, entry, what).await?;
     tx.commit().await?;
     cp.mailer().wake();
     Ok(())
@@ -162,8 +159,9 @@ pub async fn new_recovery_codes(
 ) -> Result<RecoveryCodes, Error> {
     let mut tx = confirmed(cp, session, code, origin).await?;
     let codes = draw_recovery_codes(&mut tx, session).await?;
+    let entry = ("second_step.new_recovery_codes", session.email.as_str());
     let what = "New recovery codes were made";
-    changed(&mut tx, cp, session, "second_step.new_recovery_codes", what).await?;
+    changed(&mut tx, cp, session, entry, what).await?;
     tx.commit().await?;
     cp.mailer().wake();
     Ok(codes)
@@ -181,14 +179,14 @@ pub(super) async fn check(
     member: MemberId,
     code: &str,
 ) -> Result<Option<Passed>, Error> {
-    let Some(row) = db::totp::lock(tx, member).await? else {
-        return Ok(None);
-    };
     let typed: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
     if typed.len() > 8 {
         let used = db::totp::use_recovery_code(tx, member, &recovery_hash(member, &typed)).await?;
         return Ok(used.then_some(Passed::RecoveryCode));
     }
+    let Some(row) = db::totp::lock(tx, member).await? else {
+        return Ok(None);
+    };
     let key = &cp.config().master_key;
     let secret = key.open(Purpose::Totp, &member.to_string(), &row.secret)?;
     let secret = Secret::from(secret.as_slice());
@@ -200,7 +198,7 @@ pub(super) async fn check(
 }
 
 /// A transaction in the session's name, in which a code was used up.
-async fn confirmed(
+pub(super) async fn confirmed(
     cp: &ControlPlane,
     session: &Session,
     code: &str,
@@ -258,7 +256,11 @@ fn unseal(cp: &ControlPlane, member: MemberId, sealed: &str) -> Result<Secret, E
     Ok(Secret::from(opened.as_slice()))
 }
 
-async fn draw_recovery_codes(tx: &mut Tx, session: &Session) -> Result<RecoveryCodes, Error> {
+/// In place of those that there were.
+pub(super) async fn draw_recovery_codes(
+    tx: &mut Tx,
+    session: &Session,
+) -> Result<RecoveryCodes, Error> {
     let member = session.member_id;
     let codes: Vec<String> = (0..RECOVERY_CODES)
         .map(|_| random::recovery_code(&mut rand::rng()))
@@ -278,15 +280,16 @@ fn recovery_hash(member: MemberId, code: &str) -> [u8; 32] {
     sha256(&["recovery code", &member.to_string(), &plain])
 }
 
-async fn changed(
+/// Writes down what was done, as action and target, and tells the member.
+pub(super) async fn changed(
     tx: &mut Tx,
     cp: &ControlPlane,
     session: &Session,
-    action: &str,
+    (action, target): (&str, &str),
     what: &str,
 ) -> Result<(), Error> {
     let tenant = Some(session.tenant_id);
-    audit::record(tx, cp, tenant, action, &session.email, json!({})).await?;
+    audit::record(tx, cp, tenant, action, target, json!({})).await?;
     let letter = SecondStepChanged {
         what,
         when: &password::when(cp),

@@ -16,6 +16,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use wire::{Action, Permission, Scope, TenantStatus};
 
+use super::billing;
+use super::deletions;
 use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
 use super::json::Body;
 use super::node::bearer;
@@ -26,7 +28,7 @@ use crate::ids::{NodeId, TenantId};
 use crate::tenants::{self, LimitChange, NewTenant, Tenant};
 use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
 
-const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 type Route = (Method, &'static str, MethodRouter<ControlPlane>);
 
@@ -39,6 +41,12 @@ fn routes() -> Vec<Route> {
         (Method::PATCH, "/tenants/{id}", patch(set_limits)),
         (Method::POST, "/tenants/{id}/suspend", post(suspend)),
         (Method::POST, "/tenants/{id}/resume", post(resume)),
+        (
+            Method::POST,
+            "/tenants/{id}/restore",
+            post(deletions::restore),
+        ),
+        (Method::GET, "/deleted-tenants", get(deletions::list)),
         (
             Method::GET,
             "/tenants/{id}/access-keys",
@@ -64,6 +72,29 @@ fn routes() -> Vec<Route> {
         (Method::GET, "/tenants/{id}/refusals", get(list_refusals)),
         (Method::GET, "/refusals/{request_id}", get(show_refusal)),
         (Method::GET, "/plans", get(list_plans)),
+        (Method::POST, "/plans", post(billing::create_plan)),
+        (Method::PATCH, "/plans/{id}", patch(billing::set_plan)),
+        (Method::POST, "/tenants/{id}/plan", post(set_plan)),
+        (Method::GET, "/tenants/{id}/billing", get(billing::show)),
+        (Method::POST, "/tenants/{id}/paid", post(billing::mark_paid)),
+        (
+            Method::GET,
+            "/tenants/{id}/invoices",
+            get(billing::list_invoices),
+        ),
+        (
+            Method::GET,
+            "/tenants/{id}/invoices/{invoice_id}",
+            get(billing::invoice_pdf),
+        ),
+        (Method::GET, "/billing/events", get(billing::list_events)),
+        (
+            Method::POST,
+            "/billing/events/retry",
+            post(billing::retry_events),
+        ),
+        (Method::POST, "/billing/sync", post(billing::sync)),
+        (Method::POST, "/billing/reconcile", post(billing::reconcile)),
         (Method::GET, "/nodes", get(list_nodes)),
         (Method::DELETE, "/nodes/{id}", delete(remove_node)),
         (Method::POST, "/nodes/accept", post(accept_all_nodes)),
@@ -231,6 +262,24 @@ async fn set_limits(
     finish(&cp, tx, id).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PlanBody {
+    plan: String,
+}
+
+async fn set_plan(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+    Body(body): Body<PlanBody>,
+) -> Result<impl IntoResponse, Error> {
+    let id = tenant_id(&id)?;
+    let mut tx = begin(&cp, origin).await?;
+    tenants::set_plan(&mut tx, &cp, id, &body.plan).await?;
+    finish(&cp, tx, id).await
+}
+
 async fn suspend(
     State(cp): State<ControlPlane>,
     Path(id): Path<String>,
@@ -254,7 +303,11 @@ async fn resume(
 }
 
 /// Commits a change of the tenant, waits for the nodes, and answers the tenant as it is now.
-async fn finish(cp: &ControlPlane, mut tx: Tx, id: TenantId) -> Result<Json<TenantBody>, Error> {
+pub(super) async fn finish(
+    cp: &ControlPlane,
+    mut tx: Tx,
+    id: TenantId,
+) -> Result<Json<TenantBody>, Error> {
     let tenant = tenants::by_id(&mut tx, id).await?;
     tx.commit().await?;
     cp.wait_applied(tenant.revision, APPLY_TIMEOUT).await;

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Deserializer};
 
 use crate::Error;
 
@@ -22,8 +22,28 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    // serde would read a list as the fields in their order.
+    if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'[') {
+        let message = "The body is not a JSON object.";
+        return Err(Error::BadRequest(message.to_owned()));
+    }
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let value = from(&mut json)?;
+    json.end()
+        .map_err(|error| Error::BadRequest(format!("The body is not JSON: {error}.")))?;
+    Ok(value)
+}
+
+/// As a body, from what is JSON already.
+pub(super) fn read<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Error> {
+    from(value)
+}
+
+fn from<'de, T: DeserializeOwned, D>(json: D) -> Result<T, Error>
+where
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(json).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
         if !inner.is_data() {
@@ -40,10 +60,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
             (path, _) => path.to_owned(),
         };
         Error::validation(field, message)
-    })?;
-    json.end()
-        .map_err(|error| Error::BadRequest(format!("The body is not JSON: {error}.")))?;
-    Ok(value)
+    })
 }
 
 #[cfg(test)]
@@ -84,6 +101,7 @@ mod tests {
         );
         assert_eq!(refused(""), (422, Some("name".into())));
         assert_eq!(refused("{"), (400, None));
+        assert_eq!(refused(r#" ["a", 3]"#), (400, None));
         assert_eq!(refused(r#"{"name": "a"} x"#), (400, None));
     }
 }

@@ -3,6 +3,9 @@
 
 mod admin;
 mod audit;
+mod billing;
+mod customer;
+mod deletions;
 mod fleet;
 mod health;
 mod json;
@@ -12,11 +15,14 @@ mod usage;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub use admin::route_table as admin_route_table;
+pub use customer::route_table as customer_route_table;
+pub(crate) use customer::{Limits, sweep};
 pub(crate) use health::router as health;
+pub use request::client_address;
 
 use crate::{ControlPlane, Error};
 
@@ -25,11 +31,12 @@ const MAX_BODY: usize = 256 * 1024;
 pub(crate) fn router(cp: ControlPlane) -> Router {
     Router::new()
         .nest("/api/v1/admin", admin::router(cp.clone()))
-        .nest("/api/v1", Router::new().fallback(nothing_here))
-        .merge(node::router(cp))
+        .nest("/api/v1", customer::router(cp.clone()))
+        .merge(billing::webhooks(cp.clone()))
+        .merge(node::router(cp.clone()))
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .layer(CatchPanicLayer::custom(after_panic))
-        .layer(from_fn(request::identify))
+        .layer(from_fn_with_state(cp, request::identify))
 }
 
 async fn nothing_here() -> Error {

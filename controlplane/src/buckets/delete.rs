@@ -6,7 +6,7 @@ use serde_json::json;
 use wire::{Revision, TenantStatus};
 
 use super::{APPLY_TIMEOUT, Change, aborted, no_such_bucket};
-use crate::engine::Removed;
+use crate::engine::{Engine, Removed};
 use crate::ids::BucketId;
 use crate::{Error, Receipt, audit, db, tenants, usage};
 
@@ -18,7 +18,8 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
         // engine's bucket.
         Err(aborted())
     } else {
-        change.at_engine(remove(&change, &row, versioning)).await
+        let removing = remove_at_engine(change.cp.engine(), &row, versioning);
+        change.at_engine(removing).await
     };
     let mut tx = change.begin().await?;
     tenants::lock(&mut tx, change.tenant).await?;
@@ -92,12 +93,12 @@ async fn claim(change: &Change) -> Result<(db::buckets::Row, bool, Revision), Er
 }
 
 /// Emptiness first: in a bucket that stays, unfinished uploads stay as well.
-async fn remove(
-    change: &Change,
+pub(crate) async fn remove_at_engine(
+    engine: &Engine,
     row: &db::buckets::Row,
     versioning: bool,
 ) -> anyhow::Result<Removed> {
-    let (engine, bucket) = (change.cp.engine(), row.engine_bucket.as_str());
+    let bucket = row.engine_bucket.as_str();
     let is_empty = async || {
         // In a pool there is no versioning that a customer could switch on or look into.
         let versions = row.prefix.is_empty() && engine.has_versions(bucket, versioning).await?;

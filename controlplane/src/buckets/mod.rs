@@ -16,9 +16,12 @@ use serde::Serialize;
 use uuid::Uuid;
 use wire::{BucketSetting, CorsRule};
 
+use crate::config::PlacementKind;
+use crate::engine::ENGINE_ID;
 use crate::ids::{BucketId, TenantId};
 use crate::{Actor, ControlPlane, Error, Origin, Receipt, Tx, db};
 
+pub(crate) use delete::remove_at_engine;
 pub(crate) use heal::heal;
 pub use name::is_valid as is_valid_name;
 
@@ -56,6 +59,21 @@ pub struct NewBucket {
 pub async fn list(tx: &mut Tx) -> Result<Vec<Bucket>, Error> {
     let tenant = tx.tenant()?;
     db::buckets::list(tx, tenant).await
+}
+
+/// Whether a bucket that is made now can have object lock.
+pub async fn can_lock(tx: &mut Tx, cp: &ControlPlane) -> Result<bool, Error> {
+    let own_bucket = cp.config().engine.placement == PlacementKind::Dedicated;
+    Ok(own_bucket && db::engines::capabilities(tx, ENGINE_ID).await?.object_lock)
+}
+
+/// One of the tenant's; another's is as unknown as one that never was.
+pub async fn get(tx: &mut Tx, name: &str) -> Result<Bucket, Error> {
+    let found = list(tx)
+        .await?
+        .into_iter()
+        .find(|bucket| bucket.name == name);
+    found.ok_or(Error::NotFound("bucket"))
 }
 
 /// Makes the bucket and waits up to a second for the nodes. Goes on when the caller goes away.

@@ -4,6 +4,7 @@
 mod objects;
 mod settings;
 mod sign;
+mod versions;
 
 use std::time::Duration;
 
@@ -13,14 +14,15 @@ use serde_json::json;
 use wire::{Action, Permission, Scope};
 use zeroize::Zeroizing;
 
-use crate::accounts::{Role, Session, SessionToken};
+use crate::accounts::{Act, Caller, Role, Session, SessionToken};
 use crate::db::access_keys::Hidden;
 use crate::secrets::Purpose;
 use crate::{ControlPlane, Error, Tx, access_keys, audit, db, random};
 
-pub use objects::{Listing, Object, ObjectHead, Version};
+pub use objects::{Kept, Listing, Object, ObjectHead};
 pub use settings::{Expiry, Lock, LockMode, Versioning};
 pub use sign::{Form, Signer};
+pub use versions::{Deleted, DeletedObject, Version};
 
 /// How long a session's key lives; within [`RENEW`] of its end the session gets another.
 const LIFE: chrono::Duration = chrono::Duration::hours(12);
@@ -69,23 +71,56 @@ fn scope(role: Role) -> Result<Scope, Error> {
 /// The session's own key, made when there is none that lives for two hours more. It ends with the session, and allows
 /// what the member's role does. `tx`: of the member's tenant, in the member's name.
 pub async fn signer(
-    mut tx: Tx,
+    tx: Tx,
     cp: &ControlPlane,
     session: &Session,
     token: &SessionToken,
 ) -> Result<Signer, Error> {
     let scope = scope(session.role)?;
     let (now, hash) = (cp.clock().now(), token.hash());
-    let tenant = tx.tenant()?;
-    if let Some(known) = db::access_keys::of_session(&mut tx, tenant, &hash, now + RENEW).await? {
-        return open(cp, &tx, known);
-    }
     let made = Made {
         name: "dashboard",
         scope: &scope,
         expires_at: now + LIFE,
         member: Some((session.member_id, &hash)),
     };
+    own_signer(tx, cp, made, now + RENEW).await
+}
+
+/// The API token's own key, as [`signer`] has a session's: it ends with the token, and allows no more than the token may
+/// now. `tx`: of the caller's tenant, in the caller's name.
+pub async fn signer_of_token(tx: Tx, cp: &ControlPlane, by: &Caller) -> Result<Signer, Error> {
+    let token = by.token.as_ref();
+    let token = token.ok_or(Error::Forbidden("An API token is needed here."))?;
+    let mut scope = scope(by.role)?;
+    if !by.may(Act::ManageBuckets) {
+        scope.permission = Permission::Read;
+    }
+    let (now, end) = (cp.clock().now(), token.expires_at);
+    let made = Made {
+        name: "api",
+        scope: &scope,
+        expires_at: end.min(now + LIFE),
+        member: Some((by.member_id, &token.hash)),
+    };
+    // There is none that lives longer than the token.
+    let renew = (now + RENEW).min(end - chrono::Duration::seconds(1));
+    own_signer(tx, cp, made, renew).await
+}
+
+/// A key that lives until `renew` at least: the one that there is, or another.
+async fn own_signer(
+    mut tx: Tx,
+    cp: &ControlPlane,
+    made: Made<'_>,
+    renew: chrono::DateTime<chrono::Utc>,
+) -> Result<Signer, Error> {
+    let tenant = tx.tenant()?;
+    if let Some((_, hash)) = made.member
+        && let Some(known) = db::access_keys::of_session(&mut tx, tenant, hash, renew).await?
+    {
+        return open(cp, &tx, known);
+    }
     make(tx, cp, made).await
 }
 

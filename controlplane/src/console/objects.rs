@@ -3,11 +3,11 @@
 use aws_sdk_s3::config::http::HttpResponse;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier, ObjectLockLegalHoldStatus, ObjectLockMode};
 use chrono::{DateTime, Utc};
 use http::StatusCode;
 
-use super::Signer;
+use super::{LockMode, Signer};
 use crate::Error;
 
 /// What S3 removes with one request.
@@ -38,18 +38,18 @@ pub struct ObjectHead {
     pub etag: String,
     pub content_type: String,
     pub version_id: Option<String>,
+    pub kept: Option<Kept>,
+    /// Until it is lifted: `x-amz-object-lock-legal-hold`.
+    pub held: bool,
     /// Names without `x-amz-meta-`.
     pub metadata: Vec<(String, String)>,
 }
 
-#[derive(Debug, Clone)]
-pub struct Version {
-    pub id: String,
-    pub latest: bool,
-    /// A mark that the object was deleted at that time, rather than a version of it.
-    pub delete_marker: bool,
-    pub size: u64,
-    pub modified: Option<DateTime<Utc>>,
+/// Object lock keeps it from being deleted.
+#[derive(Debug, Clone, Copy)]
+pub struct Kept {
+    pub mode: LockMode,
+    pub until: DateTime<Utc>,
 }
 
 impl Signer {
@@ -96,12 +96,23 @@ impl Signer {
         let head = request.send().await.map_err(refused)?;
         let mut metadata: Vec<_> = head.metadata.unwrap_or_default().into_iter().collect();
         metadata.sort();
+        let until = time(head.object_lock_retain_until_date.as_ref());
+        let kept = head.object_lock_mode.zip(until).map(|(mode, until)| Kept {
+            mode: match mode {
+                ObjectLockMode::Compliance => LockMode::Compliance,
+                _ => LockMode::Governance,
+            },
+            until,
+        });
+        let hold = head.object_lock_legal_hold_status;
         Ok(ObjectHead {
             size: u64::try_from(head.content_length.unwrap_or_default()).unwrap_or_default(),
             modified: time(head.last_modified.as_ref()),
             etag: head.e_tag.unwrap_or_default().replace('"', ""),
             content_type: head.content_type.unwrap_or_default(),
             version_id: head.version_id,
+            kept,
+            held: hold == Some(ObjectLockLegalHoldStatus::On),
             metadata,
         })
     }
@@ -122,45 +133,6 @@ impl Signer {
         let read =
             read.map_err(|_| Error::Unavailable("The object could not be read to its end."))?;
         Ok(read.to_vec())
-    }
-
-    /// The object's versions and delete markers, newest first, one page of them.
-    pub async fn versions(&self, bucket: &str, key: &str) -> Result<Vec<Version>, Error> {
-        let request = self
-            .client
-            .list_object_versions()
-            .bucket(bucket)
-            .prefix(key);
-        let page = request.max_keys(200).send().await.map_err(refused)?;
-        let versions = page
-            .versions()
-            .iter()
-            .filter(|v| v.key.as_deref() == Some(key));
-        let versions = versions.map(|version| Version {
-            id: version.version_id.clone().unwrap_or_default(),
-            latest: version.is_latest == Some(true),
-            delete_marker: false,
-            size: u64::try_from(version.size.unwrap_or_default()).unwrap_or_default(),
-            modified: time(version.last_modified.as_ref()),
-        });
-        let markers = page.delete_markers().iter();
-        let markers = markers
-            .filter(|v| v.key.as_deref() == Some(key))
-            .map(|marker| Version {
-                id: marker.version_id.clone().unwrap_or_default(),
-                latest: marker.is_latest == Some(true),
-                delete_marker: true,
-                size: 0,
-                modified: time(marker.last_modified.as_ref()),
-            });
-        let mut all: Vec<Version> = versions.chain(markers).collect();
-        all.sort_by_key(|version| {
-            (
-                std::cmp::Reverse(version.latest),
-                std::cmp::Reverse(version.modified),
-            )
-        });
-        Ok(all)
     }
 
     /// An empty object whose key ends in a slash: what consoles call a folder.
@@ -217,7 +189,7 @@ impl Signer {
     }
 }
 
-fn time(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Option<DateTime<Utc>> {
+pub(super) fn time(time: Option<&aws_sdk_s3::primitives::DateTime>) -> Option<DateTime<Utc>> {
     time.and_then(|time| DateTime::from_timestamp(time.secs(), time.subsec_nanos()))
 }
 

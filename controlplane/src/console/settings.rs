@@ -33,6 +33,49 @@ pub struct Expiry {
     pub more: bool,
 }
 
+impl Expiry {
+    /// A rule that was not made by a form: figures within S3's, and at least one of them.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.id.is_empty() || self.id.len() > 255 || self.id.chars().any(char::is_control) {
+            let message = "Give the rule a name of 1 to 255 bytes.";
+            return Err(Error::validation("id", message));
+        }
+        if self.prefix.len() > 1024 || self.prefix.chars().any(char::is_control) {
+            let message = "A prefix has at most 1024 bytes, and no control characters.";
+            return Err(Error::validation("prefix", message));
+        }
+        let figures = [
+            ("expire_days", self.expire),
+            ("expire_noncurrent_days", self.expire_noncurrent),
+            ("abort_uploads_days", self.abort_uploads),
+        ];
+        for (field, days) in figures {
+            check_days(field, days)?;
+        }
+        if figures.iter().all(|(_, days)| days.is_none()) {
+            let message =
+                "Say after how many days something is to happen: one of the three at least.";
+            return Err(Error::validation("expire_days", message));
+        }
+        Ok(())
+    }
+}
+
+impl Lock {
+    pub fn check(self) -> Result<(), Error> {
+        check_days("days", Some(self.days))
+    }
+}
+
+fn check_days(field: &str, days: Option<i32>) -> Result<(), Error> {
+    match days {
+        Some(days) if !(1..=36_500).contains(&days) => {
+            Err(Error::validation(field, "It is 1 to 36500."))
+        }
+        _ => Ok(()),
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LockMode {
     Governance,
@@ -219,6 +262,32 @@ fn write(rule: &Expiry) -> Result<LifecycleRule, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rule_does_something_within_bounds() {
+        let rule = |id: &str, expire, abort_uploads| Expiry {
+            id: id.to_owned(),
+            expire,
+            abort_uploads,
+            ..Expiry::default()
+        };
+        let field = |rule: Expiry| match rule.check() {
+            Ok(()) => None,
+            Err(error) => error.field().map(str::to_owned),
+        };
+        assert_eq!(field(rule("a", Some(1), None)), None);
+        assert_eq!(field(rule("a", None, Some(36_500))), None);
+        assert_eq!(field(rule("", Some(1), None)).as_deref(), Some("id"));
+        assert_eq!(field(rule("a", None, None)).as_deref(), Some("expire_days"));
+        assert_eq!(
+            field(rule("a", Some(0), None)).as_deref(),
+            Some("expire_days")
+        );
+        assert_eq!(
+            field(rule("a", Some(1), Some(36_501))).as_deref(),
+            Some("abort_uploads_days")
+        );
+    }
 
     #[test]
     fn a_rule_is_read_as_it_was_written() {

@@ -139,6 +139,25 @@ pub(crate) async fn revoke(
     Ok(done.rows_affected() == 1)
 }
 
+/// Those of the dashboard too. How many of the customer's own there were.
+pub(crate) async fn revoke_all(
+    tx: &mut Tx,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let count = query_scalar!(
+        r#"WITH revoked AS (
+               UPDATE access_keys SET revoked_at = $2 WHERE tenant_id = $1 AND revoked_at IS NULL RETURNING purpose
+           )
+           SELECT count(*) FILTER (WHERE purpose = 'customer') AS "count!" FROM revoked"#,
+        tenant.0,
+        now
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(count)
+}
+
 pub(crate) async fn set_expiry(
     tx: &mut Tx,
     tenant: TenantId,

@@ -303,7 +303,8 @@ pub(crate) async fn limits(
             COALESCE(t.burst, p.burst) AS "burst!",
             COALESCE(t.concurrent_requests, p.concurrent_requests) AS concurrency,
             COALESCE(t.bytes_per_second, p.bytes_per_second) AS bandwidth
-         FROM tenants t JOIN plans p ON p.id = t.plan_id WHERE t.id = ANY($1)"#,
+         FROM tenants t JOIN terms p ON p.id = t.plan_id AND p.version = t.terms_version
+         WHERE t.id = ANY($1)"#,
         tenants
     )
     .fetch_all(conn)

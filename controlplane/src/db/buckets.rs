@@ -231,6 +231,28 @@ pub(crate) async fn of_tenants(
     .await
 }
 
+/// In whatever state they are.
+pub(crate) async fn all_of_tenant(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Row>, Error> {
+    let rows = query_as!(
+        Row,
+        r#"SELECT id, tenant_id, name, status, engine_id, engine_bucket, prefix, created_at, claim, claimed_until,
+                  public_read, cors AS "cors: Json<Vec<CorsRule>>", object_lock
+           FROM buckets WHERE tenant_id = $1 ORDER BY name"#,
+        tenant.0
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows)
+}
+
+/// Whoever has a claim on it.
+pub(crate) async fn forget(tx: &mut Tx, id: Uuid) -> Result<(), Error> {
+    query!("DELETE FROM buckets WHERE id = $1", id)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
 /// Deletions that nobody is at work on any more.
 pub(crate) async fn left_deleting(
     tx: &mut Tx,

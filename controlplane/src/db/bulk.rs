@@ -24,9 +24,9 @@ pub(crate) async fn insert_tenants(
     revisions: &[Revision],
 ) -> Result<(), Error> {
     query!(
-        "INSERT INTO tenants (id, name, email, plan_id, revision, created_at)
-         SELECT id, id::text, id::text || '@example.com', 'business', revision, now()
-         FROM UNNEST($1::uuid[], $2::bigint[]) AS new (id, revision)",
+        "INSERT INTO tenants (id, name, email, plan_id, terms_version, terms_since, revision, created_at)
+         SELECT new.id, new.id::text, new.id::text || '@example.com', p.id, p.version, now(), revision, now()
+         FROM UNNEST($1::uuid[], $2::bigint[]) AS new (id, revision), plans p WHERE p.id = 'business'",
         ids,
         revisions
     )

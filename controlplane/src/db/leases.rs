@@ -72,10 +72,11 @@ pub(crate) async fn limits(
     tenant: TenantId,
 ) -> Result<Option<Limits>, Error> {
     let row = query!(
-        r#"SELECT COALESCE(t.quota_bytes, p.quota_bytes) AS bytes,
+        r#"SELECT LEAST(COALESCE(t.quota_bytes, p.quota_bytes), t.cap_storage_bytes) AS bytes,
                   COALESCE(t.quota_objects, p.quota_objects) AS objects,
-                  COALESCE(t.quota_egress_bytes, p.quota_egress_bytes) AS egress
-           FROM tenants t JOIN plans p ON p.id = t.plan_id WHERE t.id = $1 AND t.status <> 'deleted'"#,
+                  LEAST(COALESCE(t.quota_egress_bytes, p.quota_egress_bytes), t.cap_egress_bytes) AS egress
+           FROM tenants t JOIN terms p ON p.id = t.plan_id AND p.version = t.terms_version
+           WHERE t.id = $1 AND t.status <> 'deleted'"#,
         tenant.0
     )
     .fetch_optional(conn)

@@ -141,7 +141,8 @@ pub(crate) async fn list(tx: &mut Tx, tenant: TenantId) -> Result<Vec<Listed>, E
     let rows = query_as!(
         Listed,
         r#"SELECT m.id, m.email, m.role, m.created_at,
-                  EXISTS (SELECT FROM totp WHERE totp.member_id = m.id) AS "second_step!"
+                  (EXISTS (SELECT FROM totp WHERE totp.member_id = m.id)
+                   OR EXISTS (SELECT FROM passkeys p WHERE p.member_id = m.id)) AS "second_step!"
            FROM members m WHERE m.tenant_id = $1 ORDER BY m.created_at, m.id"#,
         tenant.0
     )

@@ -1,20 +1,30 @@
 //! All SQL of the project, one file a table, checked at compile time.
 //! No decision is taken here: callers begin, decide and commit.
 
+pub(crate) mod access_key_uses;
 pub(crate) mod access_keys;
 pub(crate) mod allotments;
+pub(crate) mod api_tokens;
 pub(crate) mod audit;
+pub(crate) mod billing;
 pub(crate) mod buckets;
 pub(crate) mod bulk;
+pub(crate) mod deletions;
 pub(crate) mod email_changes;
 pub(crate) mod engines;
+pub(crate) mod export;
+pub(crate) mod idempotent_requests;
 pub(crate) mod invitations;
 pub(crate) mod leases;
+pub(crate) mod limits;
 pub(crate) mod log_in_challenges;
 pub(crate) mod login_failures;
 pub(crate) mod mails;
 pub(crate) mod members;
+pub(crate) mod metering;
 pub(crate) mod nodes;
+pub(crate) mod passkey_ceremonies;
+pub(crate) mod passkeys;
 pub(crate) mod password_resets;
 pub(crate) mod plans;
 pub(crate) mod refusals;
@@ -22,6 +32,9 @@ pub(crate) mod revision;
 pub(crate) mod sessions;
 pub(crate) mod settings;
 pub(crate) mod sign_ups;
+pub(crate) mod spending;
+pub(crate) mod stripe;
+pub(crate) mod stripe_events;
 pub(crate) mod tenants;
 pub(crate) mod totp;
 pub(crate) mod usage;

@@ -29,6 +29,13 @@ pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Erro
     .await
 }
 
+pub(crate) async fn address(tx: &mut Tx, node: NodeId) -> Result<Option<String>, Error> {
+    let address = query_scalar!("SELECT s3_address FROM nodes WHERE id = $1", node.0)
+        .fetch_optional(tx.connection())
+        .await?;
+    Ok(address)
+}
+
 pub(crate) async fn public_key(
     conn: &mut PgConnection,
     node: NodeId,

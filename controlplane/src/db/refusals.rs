@@ -5,6 +5,7 @@ use sqlx::{query, query_as};
 use uuid::Uuid;
 
 use crate::ids::{NodeId, TenantId};
+use crate::refusals::Filter;
 use crate::{Error, Tx};
 
 pub(crate) struct Row {
@@ -99,4 +100,50 @@ pub(crate) async fn list(tx: &mut Tx, tenant: TenantId, most: i64) -> Result<Vec
     .fetch_all(tx.connection())
     .await?;
     Ok(rows)
+}
+
+/// Newest first.
+pub(crate) async fn page(
+    tx: &mut Tx,
+    tenant: TenantId,
+    filter: &Filter,
+) -> Result<Vec<Row>, Error> {
+    let rules: Vec<&str> = filter.rules.iter().map(|rule| rule.as_str()).collect();
+    let rows = query_as!(
+        Row,
+        "SELECT tenant_id, request_id, at, node_id, operation, bucket, access_key_id, status, code, rule, counter,
+            limited_to, revision, clears_at, more
+         FROM refusals
+         WHERE tenant_id = $1 AND (cardinality($2::text[]) = 0 OR rule = ANY($2)) AND ($3 = '' OR bucket = $3)
+           AND ($4 = '' OR access_key_id = $4)
+           AND ($5::text IS NULL OR (at, request_id) <
+                (SELECT at, request_id FROM refusals WHERE tenant_id = $1 AND request_id = $5))
+         ORDER BY at DESC, request_id DESC LIMIT $6",
+        tenant.0,
+        &rules as &[&str],
+        filter.bucket,
+        filter.access_key_id,
+        filter.before.as_deref(),
+        i64::from(filter.limit)
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows)
+}
+
+/// How many were refused by each rule since then, those of which nothing else was kept included; the most first.
+pub(crate) async fn counts(
+    tx: &mut Tx,
+    tenant: TenantId,
+    since: DateTime<Utc>,
+) -> Result<Vec<(String, i64)>, Error> {
+    let rows = query!(
+        r#"SELECT rule, sum(1 + more)::bigint AS "count!" FROM refusals
+           WHERE tenant_id = $1 AND at >= $2 GROUP BY rule ORDER BY 2 DESC, rule"#,
+        tenant.0,
+        since
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.rule, row.count)).collect())
 }

@@ -1,7 +1,7 @@
 //! Sessions, by the SHA-256 of their token.
 
 use chrono::{DateTime, Utc};
-use sqlx::{query, query_as};
+use sqlx::{query, query_as, query_scalar};
 use uuid::Uuid;
 
 use crate::accounts::ListedSession;
@@ -81,6 +81,32 @@ pub(crate) async fn delete(
     .fetch_optional(tx.connection())
     .await?;
     Ok(row.map(|r| (r.tenant_id, r.email)))
+}
+
+/// The session has passed a second step.
+pub(crate) async fn set_second_step_at(
+    tx: &mut Tx,
+    id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE sessions SET second_step_at = $2 WHERE id = $1",
+        id.0,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn second_step_at(
+    tx: &mut Tx,
+    id: SessionId,
+) -> Result<Option<DateTime<Utc>>, Error> {
+    let at = query_scalar!("SELECT second_step_at FROM sessions WHERE id = $1", id.0)
+        .fetch_optional(tx.connection())
+        .await?;
+    Ok(at.flatten())
 }
 
 /// Forgets this member's sessions that are over.

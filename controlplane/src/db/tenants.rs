@@ -15,6 +15,7 @@ struct Row {
     name: String,
     email: String,
     status: String,
+    billing_status: String,
     created_at: DateTime<Utc>,
     trial_ends_at: Option<DateTime<Utc>>,
     revision: Revision,
@@ -29,15 +30,22 @@ struct Row {
     buckets: i32,
     access_keys: i32,
     plan_id: String,
+    terms_version: i32,
+    terms_since: DateTime<Utc>,
     plan_name: String,
     price_cents: i64,
     currency: String,
     storage_bytes: i64,
+    egress_bytes: Option<i64>,
+    storage_price_micros: Option<i64>,
+    egress_price_micros: Option<i64>,
     plan_quota: Option<i64>,
     plan_quota_objects: Option<i64>,
     plan_quota_egress: Option<i64>,
     plan_rate: i32,
     plan_burst: i32,
+    plan_concurrency: Option<i32>,
+    plan_bandwidth: Option<i64>,
     trial_days: Option<i32>,
     bucket_limit: i32,
     access_key_limit: i32,
@@ -47,21 +55,23 @@ macro_rules! select {
     ($tail:literal $(, $arg:expr)*) => {
         query_as!(
             Row,
-            r#"SELECT t.id, t.name, t.email, t.status, t.created_at, t.trial_ends_at, t.revision,
+            r#"SELECT t.id, t.name, t.email, t.status, t.billing_status, t.created_at, t.trial_ends_at, t.revision,
                       COALESCE(t.requests_per_second, p.requests_per_second) AS "rate!",
                       COALESCE(t.burst, p.burst) AS "burst!",
-                      COALESCE(t.quota_bytes, p.quota_bytes) AS quota, t.max_staleness_seconds,
+                      LEAST(COALESCE(t.quota_bytes, p.quota_bytes), t.cap_storage_bytes) AS quota, t.max_staleness_seconds,
                       COALESCE(t.concurrent_requests, p.concurrent_requests) AS concurrency,
                       COALESCE(t.bytes_per_second, p.bytes_per_second) AS bandwidth,
                       COALESCE(t.quota_objects, p.quota_objects) AS quota_objects,
-                      COALESCE(t.quota_egress_bytes, p.quota_egress_bytes) AS quota_egress,
+                      LEAST(COALESCE(t.quota_egress_bytes, p.quota_egress_bytes), t.cap_egress_bytes) AS quota_egress,
                       COALESCE(t.bucket_limit, p.bucket_limit) AS "buckets!",
                       COALESCE(t.access_key_limit, p.access_key_limit) AS "access_keys!",
-                      p.id AS plan_id, p.name AS plan_name, p.price_cents, p.currency, p.storage_bytes,
+                      p.id AS plan_id, p.version AS terms_version, t.terms_since, p.name AS plan_name, p.price_cents,
+                      p.currency, p.storage_bytes, p.egress_bytes, p.storage_price_micros, p.egress_price_micros,
+                      p.concurrent_requests AS plan_concurrency, p.bytes_per_second AS plan_bandwidth,
                       p.quota_bytes AS plan_quota, p.quota_objects AS plan_quota_objects,
                       p.quota_egress_bytes AS plan_quota_egress, p.requests_per_second AS plan_rate, p.burst AS plan_burst,
                       p.trial_days, p.bucket_limit, p.access_key_limit
-               FROM tenants t JOIN plans p ON p.id = t.plan_id "# + $tail
+               FROM tenants t JOIN terms p ON p.id = t.plan_id AND p.version = t.terms_version "# + $tail
             $(, $arg)*
         )
     };
@@ -73,7 +83,10 @@ impl From<Row> for Tenant {
             id: row.id.into(),
             name: row.name,
             email: row.email,
-            status: status_from(&row.status),
+            status: worse(status_from(&row.status), status_from(&row.billing_status)),
+            operator_status: status_from(&row.status),
+            billing_status: status_from(&row.billing_status),
+            terms_since: row.terms_since,
             limits: Limits {
                 requests_per_second: row.rate.unsigned_abs(),
                 burst: row.burst.unsigned_abs(),
@@ -87,15 +100,21 @@ impl From<Row> for Tenant {
             access_key_limit: row.access_keys,
             plan: Plan {
                 id: row.plan_id,
+                version: row.terms_version,
                 name: row.plan_name,
                 price_cents: row.price_cents,
                 currency: row.currency,
                 storage_bytes: row.storage_bytes,
+                egress_bytes: row.egress_bytes,
+                storage_price_micros: row.storage_price_micros,
+                egress_price_micros: row.egress_price_micros,
                 quota_bytes: row.plan_quota,
                 quota_objects: row.plan_quota_objects,
                 quota_egress_bytes: row.plan_quota_egress,
                 requests_per_second: row.plan_rate,
                 burst: row.plan_burst,
+                concurrent_requests: row.plan_concurrency,
+                bytes_per_second: row.plan_bandwidth,
                 trial_days: row.trial_days,
                 bucket_limit: row.bucket_limit,
                 access_key_limit: row.access_key_limit,
@@ -106,6 +125,18 @@ impl From<Row> for Tenant {
             revision: row.revision,
         }
     }
+}
+
+/// Of the operator's word and what paying leaves of it, whichever allows less.
+fn worse(one: TenantStatus, other: TenantStatus) -> TenantStatus {
+    let severity = |status| match status {
+        TenantStatus::Active => 0,
+        TenantStatus::ReadOnly => 1,
+        TenantStatus::Suspended => 2,
+        TenantStatus::Unknown => 3,
+        TenantStatus::Deleted => 4,
+    };
+    std::cmp::max_by_key(one, other, |status| severity(*status))
 }
 
 pub(crate) fn status_from(text: &str) -> TenantStatus {
@@ -188,17 +219,20 @@ pub(crate) struct New<'a> {
     pub name: &'a str,
     pub email: &'a str,
     pub plan: &'a str,
+    pub terms_version: i32,
     pub trial_ends_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
 pub(crate) async fn insert(tx: &mut Tx, new: New<'_>) -> Result<(), Error> {
     query!(
-        "INSERT INTO tenants (id, name, email, plan_id, trial_ends_at, created_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO tenants (id, name, email, plan_id, terms_version, trial_ends_at, created_at, terms_since)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
         new.id.0,
         new.name,
         new.email,
         new.plan,
+        new.terms_version,
         new.trial_ends_at,
         new.created_at
     )
@@ -222,8 +256,80 @@ pub(crate) async fn set_status(
     Ok(())
 }
 
+/// What paying, or not, leaves of it.
+pub(crate) async fn set_billing_status(
+    tx: &mut Tx,
+    id: TenantId,
+    status: TenantStatus,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET billing_status = $2 WHERE id = $1",
+        id.0,
+        status_text(status)
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// On other terms from `since` on, without a trial unless it has one.
+pub(crate) async fn set_plan(
+    tx: &mut Tx,
+    id: TenantId,
+    (plan, version): (&str, i32),
+    since: DateTime<Utc>,
+    trial_ends_at: Option<DateTime<Utc>>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET plan_id = $2, terms_version = $3, terms_since = $4, trial_ends_at = $5 WHERE id = $1",
+        id.0,
+        plan,
+        version,
+        since,
+        trial_ends_at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// At the spending cap: what may be stored and read at most. `None`: what the terms say.
+pub(crate) async fn set_caps(
+    tx: &mut Tx,
+    id: TenantId,
+    storage: Option<i64>,
+    egress: Option<i64>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET cap_storage_bytes = $2, cap_egress_bytes = $3 WHERE id = $1",
+        id.0,
+        storage,
+        egress
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn caps(tx: &mut Tx, id: TenantId) -> Result<(Option<i64>, Option<i64>), Error> {
+    let row = query!(
+        "SELECT cap_storage_bytes, cap_egress_bytes FROM tenants WHERE id = $1",
+        id.0
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok((row.cap_storage_bytes, row.cap_egress_bytes))
+}
+
 pub(crate) async fn set_email(tx: &mut Tx, id: TenantId, email: &str) -> Result<(), Error> {
     query!("UPDATE tenants SET email = $2 WHERE id = $1", id.0, email)
+        .execute(tx.connection())
+        .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_name(tx: &mut Tx, id: TenantId, name: &str) -> Result<(), Error> {
+    query!("UPDATE tenants SET name = $2 WHERE id = $1", id.0, name)
         .execute(tx.connection())
         .await?;
     Ok(())

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::{query, query_as, query_scalar};
 
+use crate::accounts::SecondStep;
 use crate::ids::{MemberId, TenantId};
 use crate::{Error, Tx};
 
@@ -47,30 +48,29 @@ pub(crate) async fn lock(tx: &mut Tx, member: MemberId) -> Result<Option<Row>, E
     Ok(row)
 }
 
-pub(crate) async fn exists(tx: &mut Tx, member: MemberId) -> Result<bool, Error> {
-    let exists = query_scalar!(
-        r#"SELECT EXISTS (SELECT FROM totp WHERE member_id = $1) AS "exists!""#,
+/// Whether the log-in asks for a second step: a code of an app, or a passkey.
+pub(crate) async fn is_asked(tx: &mut Tx, member: MemberId) -> Result<bool, Error> {
+    let asked = query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM totp WHERE member_id = $1)
+               OR EXISTS (SELECT FROM passkeys WHERE member_id = $1) AS "asked!""#,
         member.0
     )
     .fetch_one(tx.connection())
     .await?;
-    Ok(exists)
+    Ok(asked)
 }
 
-/// Since when, and how many recovery codes are left.
-pub(crate) async fn standing(
-    tx: &mut Tx,
-    member: MemberId,
-) -> Result<Option<(DateTime<Utc>, i64)>, Error> {
-    let row = query!(
-        r#"SELECT created_at,
-                  (SELECT count(*) FROM recovery_codes r WHERE r.member_id = totp.member_id) AS "left!"
-           FROM totp WHERE member_id = $1"#,
+pub(crate) async fn standing(tx: &mut Tx, member: MemberId) -> Result<SecondStep, Error> {
+    let standing = query_as!(
+        SecondStep,
+        r#"SELECT (SELECT created_at FROM totp WHERE member_id = $1) AS app_since,
+                  (SELECT count(*) FROM passkeys WHERE member_id = $1) AS "passkeys!",
+                  (SELECT count(*) FROM recovery_codes WHERE member_id = $1) AS "recovery_codes_left!""#,
         member.0
     )
-    .fetch_optional(tx.connection())
+    .fetch_one(tx.connection())
     .await?;
-    Ok(row.map(|row| (row.created_at, row.left)))
+    Ok(standing)
 }
 
 pub(crate) async fn set_last_step(tx: &mut Tx, member: MemberId, step: i64) -> Result<(), Error> {
@@ -84,7 +84,6 @@ pub(crate) async fn set_last_step(tx: &mut Tx, member: MemberId, step: i64) -> R
     Ok(())
 }
 
-/// With the recovery codes.
 pub(crate) async fn delete(tx: &mut Tx, member: MemberId) -> Result<(), Error> {
     query!("DELETE FROM totp WHERE member_id = $1", member.0)
         .execute(tx.connection())
@@ -106,6 +105,29 @@ pub(crate) async fn set_recovery_codes(
         "INSERT INTO recovery_codes (code_hash, tenant_id, member_id) SELECT hash, $2, $3 FROM unnest($1::bytea[]) AS hash",
         hashes,
         tenant.0,
+        member.0
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn has_recovery_codes(tx: &mut Tx, member: MemberId) -> Result<bool, Error> {
+    let has = query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM recovery_codes WHERE member_id = $1) AS "has!""#,
+        member.0
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(has)
+}
+
+/// Where no second step is left that they could stand in for.
+pub(crate) async fn drop_idle_recovery_codes(tx: &mut Tx, member: MemberId) -> Result<(), Error> {
+    query!(
+        "DELETE FROM recovery_codes WHERE member_id = $1
+         AND NOT EXISTS (SELECT FROM totp WHERE member_id = $1)
+         AND NOT EXISTS (SELECT FROM passkeys WHERE member_id = $1)",
         member.0
     )
     .execute(tx.connection())

@@ -1,10 +1,13 @@
 //! What each bucket holds, for inventories: which are due, and how much moved while one was taken.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, query, query_as, query_scalar};
 use uuid::Uuid;
 
 use crate::ids::{BucketId, TenantId};
+use crate::usage::Stored;
 use crate::{Error, Tx};
 
 /// One control plane takes inventories: the key of its advisory lock.
@@ -45,6 +48,27 @@ pub(crate) async fn held(
     .fetch_optional(tx.connection())
     .await?;
     Ok(held)
+}
+
+/// What every bucket of the tenant holds.
+pub(crate) async fn of_tenant(
+    tx: &mut Tx,
+    tenant: TenantId,
+) -> Result<HashMap<BucketId, Stored>, Error> {
+    let rows = query!(
+        "SELECT bucket_id, stored_bytes, objects FROM bucket_usage WHERE tenant_id = $1",
+        tenant.0
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    let stored = rows.into_iter().map(|row| {
+        let stored = Stored {
+            stored_bytes: u64::try_from(row.stored_bytes).unwrap_or(0),
+            objects: u64::try_from(row.objects).unwrap_or(0),
+        };
+        (BucketId(row.bucket_id), stored)
+    });
+    Ok(stored.collect())
 }
 
 pub(crate) async fn delete(tx: &mut Tx, tenant: TenantId, bucket: BucketId) -> Result<(), Error> {

@@ -16,8 +16,8 @@ pub(crate) const SETTINGS_ROW: &str = "settings";
 pub(crate) async fn register(cp: &ControlPlane) -> anyhow::Result<()> {
     let mut tx = cp.begin_system().await?;
     let settings = settings(cp, &mut tx).await?;
-    let origin = cp.config().dashboard_origin().unwrap_or_default();
-    let settings = db::settings::set_dashboard_origin(&mut tx, &origin).await? || settings;
+    let origins = cp.config().dashboard_origins().join(" ");
+    let settings = db::settings::set_dashboard_origin(&mut tx, &origins).await? || settings;
     let engine = engine(cp, &mut tx).await?;
     if settings || engine {
         db::revision::next_for_settings(&mut tx).await?;

@@ -82,9 +82,24 @@ letters! {
     SecondStepChanged "second_step_changed"
         ["emails/second_step_changed/subject.txt" "emails/second_step_changed/body.txt" "emails/second_step_changed/body.html"]
         { what, when, from, reset }
+    /// To whose passkey was used behind its counter.
+    PasskeyCopied "passkey_copied"
+        ["emails/passkey_copied/subject.txt" "emails/passkey_copied/body.txt" "emails/passkey_copied/body.html"]
+        { name, when, from, account }
+    /// To everybody of a team whose account is deleted.
+    AccountDeleted "account_deleted"
+        ["emails/account_deleted/subject.txt" "emails/account_deleted/body.txt" "emails/account_deleted/body.html"]
+        { company, by, when, until, account_id }
     OwnershipTransferred "ownership_transferred"
         ["emails/ownership_transferred/subject.txt" "emails/ownership_transferred/body.txt" "emails/ownership_transferred/body.html"]
         { company, old, new, when }
+    /// Where a tenant stands with paying has changed.
+    BillingStanding "billing_standing"
+        ["emails/billing_standing/subject.txt" "emails/billing_standing/body.txt" "emails/billing_standing/body.html"]
+        { company, headline, detail, next, link } -> link
+    UsageAlert "usage_alert"
+        ["emails/usage_alert/subject.txt" "emails/usage_alert/body.txt" "emails/usage_alert/body.html"]
+        { company, percent, what, used, of, end, link } -> link
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub(crate) use letters::{
-    AlreadyRegistered, ConfirmEmail, ConfirmSignUp, EmailChangeUndone, EmailChanged, Invitation,
-    InvitationElsewhere, OwnershipTransferred, PasswordChanged, ResetPassword, SecondStepChanged,
+    AccountDeleted, AlreadyRegistered, BillingStanding, ConfirmEmail, ConfirmSignUp,
+    EmailChangeUndone, EmailChanged, Invitation, InvitationElsewhere, OwnershipTransferred,
+    PasskeyCopied, PasswordChanged, ResetPassword, SecondStepChanged, UsageAlert,
 };
 pub(crate) use outbox::deliver;
 

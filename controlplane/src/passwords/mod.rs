@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_right_password_opens_and_nothing_else_does() -> Result<(), Error> {
+    async fn row_04_the_right_password_opens_and_nothing_else_does() -> Result<(), Error> {
         let passwords = Passwords::new();
         let hash = passwords.hash("correct horse").await?;
         assert!(
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_bounded_on_both_sides() {
+    fn row_04_lengths_are_bounded_on_both_sides() {
         assert!(check_new("horse b").is_err());
         assert!(check_new("horse ba").is_ok());
         assert!(check_new(&"x".repeat(64)).is_ok());

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
 use wire::{RequestClass, UploadChange, UploadEnd, UsageLine};
 
@@ -209,6 +209,25 @@ pub(crate) fn book(lines: &[Line<'_>], known: &mut Known) -> Booked {
         }
     }
     booked
+}
+
+/// When each access key was last used, as far as lines can tell: by now, and within the line's hour, whenever the batch
+/// comes.
+pub(crate) fn uses<'a>(
+    lines: &[Line<'a>],
+    now: DateTime<Utc>,
+) -> BTreeMap<(TenantId, &'a str), DateTime<Utc>> {
+    let mut uses = BTreeMap::new();
+    for line in lines {
+        let key = line.line.access_key_id.as_str();
+        if key.is_empty() || line.line.requests == 0 {
+            continue;
+        }
+        let at = now.min(line.hour + TimeDelta::hours(1));
+        let last = uses.entry((line.tenant, key)).or_insert(at);
+        *last = at.max(*last);
+    }
+    uses
 }
 
 fn figure(value: u64) -> i64 {

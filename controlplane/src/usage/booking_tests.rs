@@ -219,3 +219,24 @@ fn what_no_node_writes_is_not_read() {
     let lines: Vec<Line<'_>> = huge.iter().filter_map(Line::read).collect();
     book(&lines, &mut known);
 }
+
+#[test]
+fn a_key_was_used_within_the_hour_of_the_line_however_late_the_batch_comes() {
+    let stranger = UsageLine {
+        access_key_id: String::new(),
+        ..line(&[], &[], vec![])
+    };
+    let earlier = UsageLine {
+        hour: 499_000,
+        ..line(&[], &[], vec![])
+    };
+    let lines = [line(&[], &[], vec![]), earlier, stranger];
+    let lines: Vec<Line<'_>> = lines.iter().filter_map(Line::read).collect();
+    let begun = lines[0].hour;
+    let at = |now| uses(&lines, now).into_iter().collect::<Vec<_>>();
+    let soon = begun + TimeDelta::minutes(5);
+    assert_eq!(at(soon), [((TENANT, "K"), soon)]);
+    let late = begun + TimeDelta::days(2);
+    let end = begun + TimeDelta::hours(1);
+    assert_eq!(at(late), [((TENANT, "K"), end)]);
+}

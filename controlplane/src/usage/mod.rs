@@ -5,15 +5,19 @@ mod booking;
 mod inventory;
 mod report;
 
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use wire::{Taken, ToNode, UsageLine};
 
 pub(crate) use booking::{Booked, End, HourKey, HourSum, Known, Line, Moved, Upload, UploadKey};
 pub(crate) use inventory::take_daily;
 pub use inventory::{Inventory, take};
-pub use report::{By, Group, Report, Row, Span, report};
+pub use report::{By, Filter, Group, Report, Row, Span, report, report_where};
 
 use crate::ids::{BucketId, NodeId, TenantId};
+use crate::plane::CUT_OFF_MATTERS;
 use crate::{ControlPlane, Error, Tx, db, leases};
 
 /// Batches that are booked at once by this process, so that other work finds a database connection too.
@@ -86,6 +90,8 @@ pub(crate) async fn book(
     let mut known = db::usage::known(&mut tx, &read, now).await?;
     let booked = booking::book(&read, &mut known);
     db::usage::apply(&mut tx, &booked, now).await?;
+    let uses = booking::uses(&read, now);
+    db::access_key_uses::note(&mut tx, batch.node, &uses).await?;
     leases.book(&mut tx, batch.node, &tenants).await?;
     tx.commit().await?;
     Ok(true)
@@ -94,6 +100,41 @@ pub(crate) async fn book(
 /// All of a tenant's buckets together, as far as is booked.
 pub async fn of_tenant(tx: &mut Tx, tenant: TenantId) -> Result<Stored, Error> {
     db::usage::of_tenant(tx, tenant).await
+}
+
+/// What each of the tenant's buckets holds, as far as is booked. One in which nothing was ever stored is not among them.
+pub async fn of_buckets(tx: &mut Tx) -> Result<HashMap<BucketId, Stored>, Error> {
+    let tenant = tx.tenant()?;
+    db::usage_buckets::of_tenant(tx, tenant).await
+}
+
+/// A node whose last batches are not here yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Behind {
+    pub s3_address: String,
+    /// What it has answered after that may not be booked.
+    pub since: DateTime<Utc>,
+}
+
+/// Nodes that are cut off and may still serve: figures are complete but for theirs.
+pub async fn behind(tx: &mut Tx, now: DateTime<Utc>) -> Result<Vec<Behind>, Error> {
+    db::usage_report::behind(tx, now, now - CUT_OFF_MATTERS).await
+}
+
+/// The bucket of this name, or of this id where it is gone and has left usage behind.
+pub async fn bucket_named(tx: &mut Tx, text: &str) -> Result<BucketId, Error> {
+    let tenant = tx.tenant()?;
+    let id = db::usage_report::bucket_named(tx, tenant, text).await?;
+    id.map(BucketId).ok_or(Error::NotFound("bucket"))
+}
+
+/// Refused where the tenant has no such access key, and none that has left usage behind.
+pub async fn check_key(tx: &mut Tx, access_key_id: &str) -> Result<(), Error> {
+    let tenant = tx.tenant()?;
+    match db::usage_report::knows_key(tx, tenant, access_key_id).await? {
+        true => Ok(()),
+        false => Err(Error::NotFound("access key")),
+    }
 }
 
 /// A deleted bucket holds nothing, whatever is booked for it later.
@@ -123,12 +164,12 @@ async fn correct(
     tenant: TenantId,
     bucket: BucketId,
     moved: Moved,
-    now: chrono::DateTime<chrono::Utc>,
+    now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let hour = now.timestamp() / 3600 * 3600;
     let key = HourKey {
         tenant,
-        hour: chrono::DateTime::from_timestamp(hour, 0).unwrap_or(now),
+        hour: DateTime::from_timestamp(hour, 0).unwrap_or(now),
         bucket,
         access_key_id: String::new(),
         class: "inventory",

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
-use crate::ids::TenantId;
+use crate::ids::{BucketId, TenantId};
 use crate::{Error, Tx, db};
 
 /// More hours than this are not read at once: a year and a month.
 const MOST_HOURS: i64 = 24 * 396;
+/// Nor are more rows.
+const MOST_ROWS: usize = 50_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -28,6 +29,14 @@ pub enum Group {
     Bucket,
     Key,
     Class,
+}
+
+/// Which of a tenant's usage is asked for; the default is all of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Filter {
+    pub bucket: Option<BucketId>,
+    /// Nothing is said then of what is stored for how long: that is no key's.
+    pub access_key_id: Option<String>,
 }
 
 /// Whole hours, UTC: from the first to before the last.
@@ -62,7 +71,11 @@ pub struct Row {
     /// Where grouped by class: `a`, `b`, `free`, or `inventory` for what was put right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub class: Option<String>,
+    /// All of them, then by class.
     pub requests: u64,
+    pub requests_a: u64,
+    pub requests_b: u64,
+    pub requests_free: u64,
     pub bytes_in: u64,
     pub bytes_out: u64,
     /// By how much what is stored grew, or shrank.
@@ -102,6 +115,14 @@ impl Span {
         }
         Ok(Span { from, to })
     }
+
+    pub fn from(&self) -> DateTime<Utc> {
+        self.from
+    }
+
+    pub fn to(&self) -> DateTime<Utc> {
+        self.to
+    }
 }
 
 /// In the order of time, then of the group.
@@ -111,6 +132,18 @@ pub async fn report(
     span: Span,
     by: By,
     group: Group,
+) -> Result<Report, Error> {
+    report_where(tx, tenant, span, by, group, &Filter::default()).await
+}
+
+/// As [`report`], of a part.
+pub async fn report_where(
+    tx: &mut Tx,
+    tenant: TenantId,
+    span: Span,
+    by: By,
+    group: Group,
+    filter: &Filter,
 ) -> Result<Report, Error> {
     let unit = match by {
         By::Hour => "hour",
@@ -123,22 +156,37 @@ pub async fn report(
     };
     let within = (span.from, span.to);
     let mut rows: BTreeMap<(DateTime<Utc>, String), Row> = BTreeMap::new();
-    for sum in db::usage_report::sums(tx, tenant, within, unit, of).await? {
+    let most = i64::try_from(MOST_ROWS + 1).unwrap_or(i64::MAX);
+    let sums = db::usage_report::sums(tx, tenant, within, (unit, of), filter, most).await?;
+    if sums.len() > MOST_ROWS {
+        let message = "That is more than can be read at once. Choose fewer days, or one bucket.";
+        return Err(Error::validation("from", message));
+    }
+    for sum in sums {
         let row = row(&mut rows, sum.time, sum.name, group);
         row.requests = sum.requests.max(0).unsigned_abs();
+        row.requests_a = sum.requests_a.max(0).unsigned_abs();
+        row.requests_b = sum.requests_b.max(0).unsigned_abs();
+        row.requests_free = sum.requests_free.max(0).unsigned_abs();
         row.bytes_in = sum.bytes_in.max(0).unsigned_abs();
         row.bytes_out = sum.bytes_out.max(0).unsigned_abs();
         row.stored_delta = sum.stored_delta;
         row.objects_delta = sum.objects_delta;
     }
-    if group == Group::Bucket {
-        for held in db::usage_report::byte_hours(tx, tenant, within, unit).await? {
+    if group == Group::Bucket && filter.access_key_id.is_none() {
+        for held in db::usage_report::byte_hours(tx, tenant, within, unit, filter.bucket).await? {
             let id = held.bucket_id.simple().to_string();
             let row = row(&mut rows, held.time, id, group);
             row.stored_bytes = Some(held.stored_bytes.max(0).unsigned_abs());
             row.byte_hours = Some(held.byte_hours.parse().unwrap_or(u64::MAX));
         }
-        name_buckets(tx, tenant, rows.values_mut()).await?;
+    }
+    if group == Group::Bucket {
+        let names = db::usage_report::bucket_names(tx, tenant).await?;
+        for row in rows.values_mut() {
+            let id = row.bucket_id.as_ref().and_then(|id| id.parse().ok());
+            row.bucket = id.and_then(|id| names.get(&id).cloned());
+        }
     }
     Ok(Report {
         from: span.from,
@@ -167,26 +215,6 @@ fn row(
         }
         row
     })
-}
-
-async fn name_buckets(
-    tx: &mut Tx,
-    tenant: TenantId,
-    rows: impl Iterator<Item = &mut Row>,
-) -> Result<(), Error> {
-    let mut names: BTreeMap<String, Option<String>> = BTreeMap::new();
-    for row in rows {
-        let Some(id) = &row.bucket_id else { continue };
-        if !names.contains_key(id) {
-            let name = match Uuid::try_parse(id) {
-                Ok(id) => db::usage_report::bucket_name(tx, tenant, id).await?,
-                Err(_) => None,
-            };
-            names.insert(id.clone(), name);
-        }
-        row.bucket = names.get(id).cloned().flatten();
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,8 +11,9 @@ use e2e::process::succeed;
 use e2e::{Client, Stack, logs, tools};
 
 use crate::chromium::Chromium;
+use crate::pages::violations;
 
-const PASSWORD: &str = "correct horse battery staple";
+pub const PASSWORD: &str = "correct horse battery staple";
 
 #[tokio::test]
 async fn from_the_price_to_an_object_and_back_in() {
@@ -32,9 +33,6 @@ async fn first_day(stack: &Stack, browser: &Chromium, javascript: bool) {
     browser.goto(&stack.web()).await;
     let price = browser.text("main").await;
     assert!(price.contains("$1,499"), "{price}");
-    if javascript {
-        browser.picture("landing").await;
-    }
     browser.click("main a[href='/signup']").await;
     sign_up(browser, email).await;
     assert_eq!(browser.text("h1").await, "Analytical Engines");
@@ -48,6 +46,9 @@ async fn first_day(stack: &Stack, browser: &Chromium, javascript: bool) {
         "copying needs JavaScript, nothing else does"
     );
     if javascript {
+        browser.picture("access-key-created").await;
+        let wrong = violations(browser, "a new key").await;
+        assert!(wrong.is_empty(), "{wrong:?}");
         snippets(stack.folder(), browser).await;
     }
     fs::write(key.file("up"), "from the browser's key").unwrap();
@@ -68,9 +69,6 @@ async fn first_day(stack: &Stack, browser: &Chromium, javascript: bool) {
         browser.text("main").await.contains("uploads"),
         "the bucket is on the dashboard"
     );
-    if javascript {
-        browser.picture("dashboard").await;
-    }
     revoke(stack, browser, &key, javascript).await;
 
     let session = browser.cookie("vaultaire_session").await;
@@ -105,7 +103,7 @@ pub async fn sign_up(browser: &Chromium, email: &str) {
     assert_eq!(browser.path().await, "/dashboard");
 }
 
-async fn create_key(stack: &Stack, browser: &Chromium, name: &str) -> Client {
+pub async fn create_key(stack: &Stack, browser: &Chromium, name: &str) -> Client {
     browser.fill("#name", name).await;
     browser.click("#create-key").await;
     let id = browser.text("#access-key-id").await;
@@ -151,9 +149,6 @@ async fn snippets(folder: &Path, browser: &Chromium) {
 
 async fn revoke(stack: &Stack, browser: &Chromium, key: &Client, javascript: bool) {
     browser.goto(&format!("{}/access-keys", stack.web())).await;
-    if javascript {
-        browser.picture("access-keys").await;
-    }
     // A trial's rate is 100 requests a second.
     let pause = Duration::from_millis(12);
     let hammer = Hammer::start(key.presign("s3://uploads/hello.txt"), pause);
@@ -168,6 +163,11 @@ async fn revoke(stack: &Stack, browser: &Chromium, key: &Client, javascript: boo
         receipt.contains("Refused on 1 of 1 node after"),
         "{receipt}"
     );
+    if javascript {
+        browser.picture("access-key-revoked").await;
+        let wrong = violations(browser, "a receipt").await;
+        assert!(wrong.is_empty(), "{wrong:?}");
+    }
     let after = hammer.refused_at().saturating_duration_since(begun);
     println!(
         "refused {} ms after the click (JavaScript: {javascript})",

@@ -8,12 +8,15 @@ use std::time::{Duration, Instant};
 use e2e::process::within;
 use e2e::stack::ready;
 use e2e::{Process, ports};
+use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+use url::{ParseError, Url};
 
 const WITHIN: Duration = Duration::from_secs(20);
 
@@ -70,8 +73,12 @@ impl Chromium {
     }
 
     pub async fn has(&self, css: &str) -> bool {
+        self.count(css).await > 0
+    }
+
+    pub async fn count(&self, css: &str) -> usize {
         let found = self.page.find_all(Locator::Css(css)).await;
-        !found.expect("a page is open").is_empty()
+        found.expect("a page is open").len()
     }
 
     pub async fn click(&self, css: &str) {
@@ -147,6 +154,37 @@ impl Chromium {
         done.unwrap_or_else(|error| panic!("{script:.60}: {error}"))
     }
 
+    /// One key after the other, to whatever has the focus.
+    pub async fn press(&self, keys: &[char]) {
+        let mut actions = KeyActions::new("keys".to_owned());
+        for value in keys.iter().copied() {
+            actions = actions.then(KeyAction::Down { value });
+            actions = actions.then(KeyAction::Up { value });
+        }
+        let pressed = self.page.perform_actions(actions).await;
+        pressed.unwrap_or_else(|error| panic!("{keys:?}: {error}"));
+    }
+
+    /// A device that keeps passkeys, as a phone or a laptop has one built in: it is there from now on, and knows its owner.
+    /// <https://www.w3.org/TR/webauthn-3/#sctn-automation>
+    pub async fn add_authenticator(&self) -> Authenticator<'_> {
+        let made = self.command(
+            "webauthn/authenticator".to_owned(),
+            json!({
+                "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+                "isUserVerified": true, "isUserConsenting": true,
+            }),
+        );
+        let id = made.await.as_str().expect("its id").to_owned();
+        Authenticator { browser: self, id }
+    }
+
+    async fn command(&self, path: String, body: Value) -> Value {
+        let command = Extension { path, body };
+        let done = self.page.issue_cmd(command).await;
+        done.unwrap_or_else(|error| panic!("the browser refuses a command: {error}"))
+    }
+
     pub async fn resize(&self, width: u32, height: u32) {
         let resized = self.page.set_window_size(width, height).await;
         resized.expect("the window can be resized");
@@ -164,6 +202,38 @@ impl Chromium {
             let file = Path::new(&folder).join(format!("{name}.png"));
             std::fs::write(&file, png).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         }
+    }
+}
+
+pub struct Authenticator<'a> {
+    browser: &'a Chromium,
+    id: String,
+}
+
+impl Authenticator<'_> {
+    /// Whether the finger, face or PIN that it asks for is the owner's.
+    pub async fn knows_owner(&self, knows: bool) {
+        let path = format!("webauthn/authenticator/{}/uv", self.id);
+        let body = json!({ "isUserVerified": knows });
+        self.browser.command(path, body).await;
+    }
+}
+
+/// A command that fantoccini does not know.
+#[derive(Debug)]
+struct Extension {
+    path: String,
+    body: Value,
+}
+
+impl WebDriverCompatibleCommand for Extension {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, ParseError> {
+        let session = session.expect("a page is open");
+        base.join(&format!("session/{session}/{}", self.path))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (http::Method, Option<String>) {
+        (http::Method::POST, Some(self.body.to_string()))
     }
 }
 

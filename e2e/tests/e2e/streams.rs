@@ -6,7 +6,8 @@ use std::time::Duration;
 use e2e::Stack;
 use e2e::process::{forget_peak, memory, succeed};
 
-const MOST_KIB: u64 = 64 << 10;
+/// What a body may add to what the node needs at rest, most of which is the program itself: this is a development build.
+const MOST_KIB: u64 = 24 << 10;
 
 #[test]
 fn half_a_gibibyte_streams_through_little_memory() {
@@ -24,7 +25,8 @@ fn streams(size: u64) {
     let client = stack.tenant("streams");
     client.aws(&["s3", "mb", "s3://large"]);
     let pid = stack.dataplane_pid(1);
-    println!("at rest: {} KiB", memory(pid, "VmRSS"));
+    let rest = memory(pid, "VmRSS");
+    println!("at rest: {rest} KiB");
     let pass = |way: &str| {
         forget_peak(pid);
         let mut command =
@@ -34,7 +36,7 @@ fn streams(size: u64) {
         let peak = memory(pid, "VmHWM");
         let rate = size as f64 / 1e6 / seconds.parse::<f64>().expect("a number");
         println!("{way} of {size} bytes: {seconds} s ({rate:.0} MB/s), peak {peak} KiB");
-        assert!(peak < MOST_KIB, "{way} needed {peak} KiB");
+        assert!(peak < rest + MOST_KIB, "{way} needed {peak} KiB");
         digest.to_owned()
     };
     let (sent, read) = (pass("put"), pass("get"));

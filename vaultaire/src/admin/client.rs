@@ -90,7 +90,23 @@ impl Client {
         Ok(url)
     }
 
+    /// What is no JSON.
+    pub async fn get_bytes(&self, path: &[&str]) -> anyhow::Result<Vec<u8>> {
+        self.receive(self.request(Method::GET, path)?).await
+    }
+
     async fn send(&self, request: RequestBuilder) -> anyhow::Result<Value> {
+        let body = self.receive(request).await?;
+        if body.is_empty() {
+            return Ok(Value::Null);
+        }
+        let shown = self.url.as_str().trim_end_matches('/');
+        serde_json::from_slice(&body)
+            .with_context(|| format!("What answers at {shown} is no control plane"))
+    }
+
+    /// The body of an answer that is no refusal.
+    async fn receive(&self, request: RequestBuilder) -> anyhow::Result<Vec<u8>> {
         let shown = self.url.as_str().trim_end_matches('/');
         let answer = match request.send().await {
             Ok(answer) => answer,
@@ -110,11 +126,7 @@ impl Client {
         if !status.is_success() {
             bail!("{}", refusal(status.as_u16(), &body));
         }
-        if body.is_empty() {
-            return Ok(Value::Null);
-        }
-        serde_json::from_slice(&body)
-            .with_context(|| format!("What answers at {shown} is no control plane"))
+        Ok(body.to_vec())
     }
 }
 

@@ -1,8 +1,8 @@
-//! `vaultaire bucket list`, `vaultaire plan list`, `vaultaire node …` and `vaultaire refusal …`.
+//! `vaultaire bucket list`, `vaultaire node …` and `vaultaire refusal …`.
 
 use super::client::Client;
 use super::{print_many, print_one};
-use crate::cli::{BucketCommand, NodeCommand, PlanCommand, RefusalCommand};
+use crate::cli::{BucketCommand, NodeCommand, RefusalCommand};
 use crate::settings::Environment;
 
 pub async fn bucket(
@@ -20,22 +20,6 @@ pub async fn bucket(
         "cors_rules",
     ];
     print_many(&answer, "buckets", &columns, target.json)
-}
-
-pub async fn plan(
-    PlanCommand::List { target }: PlanCommand,
-    environment: &Environment,
-) -> anyhow::Result<()> {
-    let answer = Client::new(&target, environment)?.get(&["plans"]).await?;
-    let columns = [
-        "id",
-        "name",
-        "price_cents",
-        "quota_bytes",
-        "requests_per_second",
-        "burst",
-    ];
-    print_many(&answer, "plans", &columns, target.json)
 }
 
 pub async fn node(command: NodeCommand, environment: &Environment) -> anyhow::Result<()> {

@@ -2,10 +2,12 @@
 //! They decide nothing that the control plane could decide.
 
 pub mod audit;
+pub mod billing;
 pub mod client;
 pub mod duration;
 pub mod key;
 pub mod lists;
+pub mod plan;
 pub mod table;
 pub mod tenant;
 pub mod usage;

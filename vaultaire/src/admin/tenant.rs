@@ -29,7 +29,19 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
                 print_one(&only_promised(&created), target.json)
             }
         }
-        TenantCommand::List { target } => {
+        TenantCommand::List {
+            deleted: true,
+            target,
+        } => {
+            let client = Client::new(&target, environment)?;
+            let answer = client.get(&["deleted-tenants"]).await?;
+            let columns = ["tenant_id", "name", "email", "deleted_at", "remove_after"];
+            print_many(&answer, "tenants", &columns, target.json)
+        }
+        TenantCommand::List {
+            deleted: false,
+            target,
+        } => {
             let answer = Client::new(&target, environment)?.get(&["tenants"]).await?;
             print_many(
                 &answer,
@@ -56,15 +68,29 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
                 .await?;
             print_one(&answer, target.json)
         }
+        TenantCommand::Restore { tenant, target } => {
+            let answer = Client::new(&target, environment)?
+                .post(&["tenants", &tenant, "restore"], &json!({}))
+                .await?;
+            print_one(&answer, target.json)
+        }
         TenantCommand::Set {
             tenant,
+            plan,
             limits,
             target,
         } => {
-            let body = body_of(&limits)?;
-            let answer = Client::new(&target, environment)?
-                .patch(&["tenants", &tenant], &body)
-                .await?;
+            let client = Client::new(&target, environment)?;
+            let body = body_of(&limits);
+            let mut answer = Value::Null;
+            if let Some(plan) = &plan {
+                let plan = json!({ "plan": plan });
+                answer = client.post(&["tenants", &tenant, "plan"], &plan).await?;
+            }
+            // With a plan there need be no limit.
+            if plan.is_none() || body.is_ok() {
+                answer = client.patch(&["tenants", &tenant], &body?).await?;
+            }
             print_one(&answer, target.json)
         }
     }
@@ -109,7 +135,7 @@ fn body_of(limits: &LimitArguments) -> anyhow::Result<Value> {
     }
     anyhow::ensure!(
         body != json!({}),
-        "Nothing to set: give --rate, --burst, --quota-bytes or another limit (see --help)."
+        "Nothing to set: give --plan, --rate, --burst, --quota-bytes or another limit (see --help)."
     );
     Ok(body)
 }

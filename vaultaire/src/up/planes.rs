@@ -170,6 +170,12 @@ impl Planes<'_> {
             "VAULTAIRE_SMTP_URL",
             "VAULTAIRE_MAIL_FROM",
             "VAULTAIRE_TRUSTED_PROXIES",
+            "STRIPE_SECRET_KEY",
+            "STRIPE_SECRET_KEY_FILE",
+            "STRIPE_WEBHOOK_SECRET",
+            "STRIPE_WEBHOOK_SECRET_FILE",
+            "STRIPE_API_BASE",
+            "VAULTAIRE_WEBHOOKS_TO_PRIVATE",
         ] {
             own.extend(self.environment.get(name).map(|value| (name, value.into())));
         }
@@ -189,7 +195,7 @@ impl Planes<'_> {
             "--http".into(),
             http.to_string().into(),
         ];
-        // What is not Vaultaire's (Stripe's settings, certificates, …) is handed on.
+        // What is not Vaultaire's (certificates, …) is handed on.
         let handed_on = std::env::vars_os().filter(|(name, _)| {
             !SETTINGS
                 .iter()

@@ -5,7 +5,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
-use controlplane::access_keys::{self, AccessKey};
+use controlplane::access_keys::{self, AccessKey, LastUse};
 use controlplane::accounts::Act;
 use sha2::{Digest, Sha256};
 use wire::{Action, Permission, Scope};
@@ -13,7 +13,7 @@ use wire::{Action, Permission, Scope};
 use crate::App;
 use crate::errors::FormErrors;
 use crate::failure::{Failure, page};
-use crate::figures::Moment;
+use crate::figures::{Moment, ago};
 use crate::pages::create_access_key::CreateFields;
 use crate::pages::{Here, Shell};
 use crate::session::Member;
@@ -40,8 +40,16 @@ struct Row {
     created: Moment,
     created_by: String,
     replaces: Option<String>,
+    last_use: Option<Used>,
     usable: bool,
     standing: Standing,
+}
+
+/// When, in words, and at which node.
+struct Used {
+    at: Moment,
+    ago: String,
+    node: Option<String>,
 }
 
 enum Standing {
@@ -75,8 +83,13 @@ impl Standing {
 }
 
 impl Row {
-    fn new(key: AccessKey, now: DateTime<Utc>) -> Self {
+    fn new(key: AccessKey, last_use: Option<&LastUse>, now: DateTime<Utc>) -> Self {
         Self {
+            last_use: last_use.map(|last| Used {
+                at: Moment(last.at),
+                ago: ago(last.at, now),
+                node: last.s3_address.clone(),
+            }),
             usable: key.is_usable(now),
             standing: match (key.revoked_at, key.expires_at) {
                 (Some(at), _) => Standing::Revoked(Moment(at)),
@@ -148,11 +161,11 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Fa
     let keys = access_keys::list(&mut tx).await?;
     tx.commit().await?;
     let form = CreateFields::default();
-    list(&app, &member, keys, &form, FormErrors::default(), None)
+    list(&app, &member, keys, &form, FormErrors::default(), None).await
 }
 
 /// The page as an answer to either method.
-pub fn list(
+pub async fn list(
     app: &App,
     member: &Member,
     keys: Vec<AccessKey>,
@@ -161,11 +174,18 @@ pub fn list(
     already: Option<Option<String>>,
 ) -> Result<Response, Failure> {
     let now = app.cp.clock().now();
+    let mut tx = member.begin(app).await?;
+    let uses = access_keys::last_uses(&mut tx).await?;
+    tx.commit().await?;
+    let rows = keys.iter().map(|key| {
+        let last_use = uses.get(&key.access_key_id);
+        Row::new(key.clone(), last_use, now)
+    });
     page(&AccessKeysPage {
         shell: Shell::new(&member.session, Here::AccessKeys),
         known: fingerprint(keys.iter()),
         usable: keys.iter().filter(|key| key.is_usable(now)).count(),
-        keys: keys.into_iter().map(|key| Row::new(key, now)).collect(),
+        keys: rows.collect(),
         form,
         errors,
         may_change: member.session.may(Act::ManageAccessKeys),
@@ -194,7 +214,7 @@ mod tests {
     #[test]
     fn a_key_ends_at_its_expiry_and_earlier_when_revoked() {
         let now = DateTime::UNIX_EPOCH + Duration::days(9);
-        let word = |key: AccessKey| Row::new(key, now).standing.word();
+        let word = |key: AccessKey| Row::new(key, None, now).standing.word();
         let expiring = |days| AccessKey {
             expires_at: Some(DateTime::UNIX_EPOCH + Duration::days(days)),
             ..key("A")

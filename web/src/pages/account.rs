@@ -4,14 +4,16 @@ use askama::Template;
 use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use controlplane::Error;
-use controlplane::accounts::{self, ListedSession, SecondStep};
+use controlplane::accounts::{self, ListedSession, Passkey, SecondStep};
 use controlplane::ids::SessionId;
+use http::HeaderMap;
 use serde::Deserialize;
 
 use crate::App;
 use crate::failure::{Failure, page};
 use crate::figures::Moment;
 use crate::forgery::{Button, MemberForm};
+use crate::pages::passkeys::Place;
 use crate::pages::{Here, Shell};
 use crate::session::{self, Member};
 
@@ -23,13 +25,22 @@ struct AccountPage<'a> {
     role: &'a str,
     pending_email: Option<String>,
     second_step: Option<Step>,
+    passkeys: Vec<PasskeyRow>,
+    place: Place,
     sessions: Vec<Row>,
     mail_folder: Option<String>,
 }
 
 struct Step {
-    since: Moment,
+    app_since: Option<Moment>,
     recovery_codes_left: i64,
+}
+
+struct PasskeyRow {
+    id: String,
+    name: String,
+    since: Moment,
+    last_used: Option<Moment>,
 }
 
 struct Row {
@@ -50,12 +61,14 @@ pub struct AccountQuery {
 pub async fn show(
     State(app): State<App>,
     Query(query): Query<AccountQuery>,
+    headers: HeaderMap,
     member: Member,
 ) -> Result<Response, Failure> {
     let session = &member.session;
     let mut tx = member.begin(&app).await?;
     let pending_email = accounts::pending_email(&mut tx, &app.cp, session).await?;
     let second_step = accounts::second_step(&mut tx, session).await?;
+    let passkeys = accounts::list_passkeys(&mut tx, session).await?;
     let sessions = accounts::list_sessions(&mut tx, &app.cp, session).await?;
     tx.commit().await?;
     let mails = query.notice == "email";
@@ -66,6 +79,8 @@ pub async fn show(
         role: session.role.word(),
         pending_email,
         second_step: second_step.map(step),
+        passkeys: passkeys.into_iter().map(passkey_row).collect(),
+        place: Place::of(&app, &headers),
         sessions: sessions
             .into_iter()
             .map(|listed| row(listed, session.id))
@@ -105,15 +120,27 @@ fn notice(word: &str) -> &'static str {
         "email" => "We have sent a link to the new address. Follow it, and the address is changed.",
         "session" => "The session was ended.",
         "sessions" => "Every other session was ended.",
-        "second-step-off" => "Two-step log-in is off.",
+        "second-step-off" => "No code of an app is asked for any more.",
+        "passkey-added" => "The passkey is added.",
+        "passkey-renamed" => "The passkey is renamed.",
+        "passkey-removed" => "The passkey is removed.",
         _ => "",
     }
 }
 
 fn step(step: SecondStep) -> Step {
     Step {
-        since: Moment(step.since),
+        app_since: step.app_since.map(Moment),
         recovery_codes_left: step.recovery_codes_left,
+    }
+}
+
+fn passkey_row(passkey: Passkey) -> PasskeyRow {
+    PasskeyRow {
+        id: passkey.id.to_string(),
+        name: passkey.name,
+        since: Moment(passkey.created_at),
+        last_used: passkey.last_used_at.map(Moment),
     }
 }
 

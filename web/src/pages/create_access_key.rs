@@ -202,7 +202,8 @@ pub async fn submit(
         Ok(new) => new,
         Err(errors) => {
             let keys = access_keys::list(&mut tx).await?;
-            let again = list(&app, &member, keys, &fields, errors, None)?;
+            drop(tx);
+            let again = list(&app, &member, keys, &fields, errors, None).await?;
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, again).into_response());
         }
     };
@@ -217,7 +218,7 @@ pub async fn submit(
     others.retain(|key| key.access_key_id != created.access_key_id);
     if !fields.known.is_empty() && fields.known != fingerprint(others.iter()) {
         drop(tx);
-        return sent_before(&app, &member, others, &fields);
+        return sent_before(&app, &member, others, &fields).await;
     }
     tx.commit().await?;
     let receipt = app.cp.wait_applied(created.revision, PATIENCE).await;
@@ -235,11 +236,12 @@ async fn refused(
     let errors = FormErrors::explain(error, &FIELDS)?;
     let mut tx = member.begin(app).await?;
     let keys = access_keys::list(&mut tx).await?;
-    let again = list(app, member, keys, fields, errors, None)?;
+    drop(tx);
+    let again = list(app, member, keys, fields, errors, None).await?;
     Ok((status, again).into_response())
 }
 
-fn sent_before(
+async fn sent_before(
     app: &App,
     member: &Member,
     keys: Vec<AccessKey>,
@@ -254,7 +256,7 @@ fn sent_before(
     });
     let twin = made.map(|key| key.access_key_id.clone());
     let errors = FormErrors::default();
-    let again = list(app, member, keys, fields, errors, Some(twin))?;
+    let again = list(app, member, keys, fields, errors, Some(twin)).await?;
     Ok((StatusCode::CONFLICT, again).into_response())
 }
 

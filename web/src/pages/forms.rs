@@ -75,6 +75,14 @@ impl Field {
             hint,
         }
     }
+
+    pub fn recovery_code() -> Self {
+        Self {
+            label: "Recovery code",
+            autocomplete: "off",
+            ..Self::code("Each of them works once.")
+        }
+    }
 }
 
 /// What a form's page says.

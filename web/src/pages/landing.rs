@@ -56,7 +56,7 @@ pub async fn all_plans(app: &App) -> Result<Vec<Plan>, Failure> {
     let mut tx = app.cp.begin_system().await?;
     let plans = plans::list(&mut tx).await?;
     tx.commit().await?;
-    Ok(plans)
+    Ok(plans.into_iter().map(|offer| offer.plan).collect())
 }
 
 /// The trial, if one is on offer.

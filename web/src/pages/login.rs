@@ -4,6 +4,7 @@
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
+use controlplane::Error;
 use controlplane::accounts::{self, LogIn};
 use http::HeaderMap;
 use serde::Deserialize;
@@ -13,6 +14,7 @@ use crate::errors::FormErrors;
 use crate::failure::{Failure, page};
 use crate::forgery::{VisitorForm, VisitorToken, text_fields};
 use crate::pages::login_code;
+use crate::pages::passkeys::Place;
 use crate::session::{self, Visit};
 
 #[derive(Template)]
@@ -22,6 +24,7 @@ struct LogInPage<'a> {
     next: &'a str,
     email: &'a str,
     notice: &'static str,
+    passkeys: bool,
     errors: FormErrors,
 }
 
@@ -59,7 +62,14 @@ pub async fn show(
         "left" => "You have left the team.",
         _ => "",
     };
-    form(&app, &token, &fields, notice, FormErrors::default())
+    form(
+        &app,
+        &headers,
+        &token,
+        &fields,
+        notice,
+        FormErrors::default(),
+    )
 }
 
 pub async fn submit(
@@ -81,10 +91,28 @@ pub async fn submit(
         Err(error) => {
             let status = error.status();
             let errors = FormErrors::explain(error, &["email", "password"])?;
-            let again = form(&app, &token, &fields, "", errors)?;
+            let again = form(&app, &headers, &token, &fields, "", errors)?;
             Ok((status, again).into_response())
         }
     }
+}
+
+/// The page again: a log-in in another way was refused.
+pub fn refused(
+    app: &App,
+    headers: &HeaderMap,
+    token: &VisitorToken,
+    next: &str,
+    error: Error,
+) -> Result<Response, Failure> {
+    let status = error.status();
+    let errors = FormErrors::explain(error, &[])?;
+    let fields = LogInFields {
+        next: next.to_owned(),
+        ..LogInFields::default()
+    };
+    let again = form(app, headers, token, &fields, "", errors)?;
+    Ok((status, again).into_response())
 }
 
 /// Where to go after the log-in: a local path, or the dashboard.
@@ -94,6 +122,7 @@ pub fn destination(next: &str) -> &str {
 
 fn form(
     app: &App,
+    headers: &HeaderMap,
     token: &VisitorToken,
     fields: &LogInFields,
     notice: &'static str,
@@ -104,6 +133,7 @@ fn form(
         next: session::local_path(&fields.next).unwrap_or_default(),
         email: &fields.email,
         notice,
+        passkeys: Place::of(app, headers).is_here(),
         errors,
     })?;
     Ok(token.attach(app, shown))

@@ -111,7 +111,7 @@ pub async fn invite(
 ) -> Result<Response, Failure> {
     let (email, role) = (fields.email.trim(), fields.role.as_str());
     match members::invite(&app.cp, &member.session, email, role, &member.origin).await {
-        Ok(()) => Ok(Redirect::to("/members?notice=invited").into_response()),
+        Ok(_) => Ok(Redirect::to("/members?notice=invited").into_response()),
         // Nobody's form offers what is forbidden.
         Err(error @ Error::Forbidden(_)) => Err(error.into()),
         Err(error) => {

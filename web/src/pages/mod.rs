@@ -2,7 +2,9 @@
 
 pub mod access_keys;
 pub mod account;
+pub mod api_tokens;
 pub mod audit_log;
+pub mod billing;
 pub mod buckets;
 pub mod change_email;
 pub mod change_password;
@@ -10,6 +12,7 @@ pub mod confirm_signup;
 pub mod connect;
 pub mod create_access_key;
 pub mod dashboard;
+pub mod delete_account;
 pub mod email_links;
 pub mod forgot_password;
 mod forms;
@@ -17,16 +20,22 @@ pub mod invitation;
 pub mod landing;
 pub mod login;
 pub mod login_code;
+pub mod login_passkey;
 pub mod logout;
 pub mod member;
 pub mod members;
+pub mod passkeys;
 pub mod recovery_codes;
+pub mod refusal;
+pub mod refusals;
 pub mod reset_password;
 pub mod revoke_access_key;
 pub mod rotate_access_key;
 pub mod second_step;
+pub mod settings;
 pub mod signup;
 pub mod theme;
+pub mod usage;
 
 use controlplane::accounts::Session;
 
@@ -44,10 +53,15 @@ pub enum Here {
     Overview,
     Buckets,
     AccessKeys,
+    Usage,
+    Refusals,
     Members,
     Account,
     Connect,
     AuditLog,
+    ApiTokens,
+    Settings,
+    Billing,
 }
 
 impl<'a> Shell<'a> {

@@ -13,7 +13,7 @@ use wire::Revision;
 
 use crate::App;
 use crate::failure::{Failure, page};
-use crate::figures::Moment;
+use crate::figures::{Moment, ago};
 use crate::forgery::{Fields, MemberForm};
 use crate::pages::access_keys::permission_word;
 use crate::pages::buckets::may_write;
@@ -21,7 +21,7 @@ use crate::pages::{Here, Shell};
 use crate::session::Member;
 
 /// How long the page waits for nodes to acknowledge.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Template)]
 #[template(path = "pages/revoke_access_key.html")]
@@ -33,6 +33,8 @@ struct RevokePage<'a> {
     created: Moment,
     created_by: &'a str,
     revoked: Option<Moment>,
+    /// When, in words, and at which node.
+    last_use: Option<(String, String)>,
 }
 
 #[derive(Template)]
@@ -66,8 +68,10 @@ pub async fn show(
 ) -> Result<Response, Failure> {
     let mut tx = member.begin(&app).await?;
     let keys = access_keys::list(&mut tx).await?;
+    let uses = access_keys::last_uses(&mut tx).await?;
     tx.commit().await?;
     let key = find(keys, &access_key_id)?;
+    let now = app.cp.clock().now();
     page(&RevokePage {
         shell: Shell::new(&member.session, Here::AccessKeys),
         name: &key.name,
@@ -76,6 +80,11 @@ pub async fn show(
         created: Moment(key.created_at),
         created_by: &key.created_by,
         revoked: key.revoked_at.map(Moment),
+        last_use: uses.get(&key.access_key_id).map(|last| {
+            let node = last.s3_address.as_ref();
+            let at = node.map(|node| format!(", at {node}"));
+            (ago(last.at, now), at.unwrap_or_default())
+        }),
     })
 }
 
@@ -115,7 +124,7 @@ fn find(keys: Vec<AccessKey>, access_key_id: &str) -> Result<AccessKey, Error> {
 }
 
 /// `Refused on 2 of 3 nodes after 41 ms`: the time of the slowest that answered.
-fn headline(receipt: &Receipt) -> String {
+pub fn headline(receipt: &Receipt) -> String {
     let total = receipt.nodes.len() + receipt.pending.len();
     let noun = if total == 1 { "node" } else { "nodes" };
     let start = format!("Refused on {} of {total} {noun}", receipt.nodes.len());

@@ -83,7 +83,7 @@ pub async fn submit(
     if fields.get("known") != fingerprint(others.iter()) {
         drop(tx);
         let (form, errors) = (CreateFields::default(), FormErrors::default());
-        let again = list(&app, &member, others, &form, errors, Some(None))?;
+        let again = list(&app, &member, others, &form, errors, Some(None)).await?;
         return Ok((StatusCode::CONFLICT, again).into_response());
     }
     tx.commit().await?;

@@ -46,7 +46,7 @@ pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Fa
     let mut tx = member.begin(&app).await?;
     let there = accounts::second_step(&mut tx, &member.session).await?;
     tx.commit().await?;
-    if there.is_some() {
+    if there.is_some_and(|step| step.app_since.is_some()) {
         return Ok(Redirect::to("/account").into_response());
     }
     let setup = accounts::begin_totp(&app.cp, &member.session)?;
@@ -97,8 +97,8 @@ pub async fn off(
 
 fn off_form(member: &Member, errors: FormErrors) -> Result<Response, Failure> {
     let words = Words {
-        title: "Turn two-step log-in off",
-        lead: "From then on your password alone opens your log-in. Your recovery codes end with it.",
+        title: "Turn codes of an app off",
+        lead: "Your log-in asks for no code any more. Without passkeys your password alone opens it, and your recovery codes end.",
         action: "/account/second-step/off",
         submit: "Turn it off",
     };

@@ -25,6 +25,7 @@ async fn another_tenants_bucket_is_as_unknown_as_one_that_never_was() {
         "",
         "/settings",
         "/delete",
+        "/deleted",
         "/object?key=a",
         "/download?key=a",
     ] {
@@ -45,6 +46,7 @@ async fn another_tenants_bucket_is_as_unknown_as_one_that_never_was() {
         "/folders",
         "/delete",
         "/delete-objects",
+        "/restore",
         "/object",
     ] {
         let theirs = send(&mut eve, &format!("/buckets/vaults{tail}"), &fields).await;
@@ -67,6 +69,7 @@ async fn a_role_sees_and_does_what_it_may() {
         ("/buckets/vaults/sign", vec![("step", "put"), ("key", "a")]),
         ("/buckets/vaults/folders", vec![("name", "")]),
         ("/buckets/vaults/delete-objects", vec![]),
+        ("/buckets/vaults/restore", vec![("key", "a")]),
         ("/buckets/vaults/settings", vec![("setting", "links")]),
         ("/buckets/vaults/delete", vec![("name", "x")]),
     ];
@@ -115,6 +118,15 @@ async fn without_a_data_plane_the_pages_say_so() {
     assert!(page.has("cannot be reached"));
     // What nodes act upon is the control plane's own, and can be changed all the same.
     let fields = [("setting", "public"), ("public_read", "on")];
+    let unnamed = send(&mut ada, "/buckets/vaults/settings", &fields).await;
+    assert_eq!(unnamed.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!unnamed.element("public-name-error").is_empty());
+    assert!(!ada.get("/buckets").await.has(">Public</span>"));
+    let fields = [
+        ("setting", "public"),
+        ("public_read", "on"),
+        ("typed", "vaults"),
+    ];
     let saved = send(&mut ada, "/buckets/vaults/settings", &fields).await;
     assert_eq!(saved.location(), "/buckets/vaults/settings?done=saved");
     assert!(ada.get("/buckets").await.has(">Public</span>"));
@@ -130,6 +142,31 @@ async fn without_a_data_plane_the_pages_say_so() {
     let refused = send(&mut ada, "/buckets/vaults/settings", &fields).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     assert!(refused.has("id=\"refused\""), "{}", refused.body);
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_setting_that_is_refused_says_where_and_keeps_what_was_typed() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "vaults").await;
+    let path = "/buckets/vaults/settings";
+    let fields = [
+        ("setting", "cors-add"),
+        ("origins", "https://a.example"),
+        ("method", "PUT"),
+        ("max_age", "soon"),
+    ];
+    let again = send(&mut ada, path, &fields).await;
+    assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(!again.element("max-age-error").is_empty());
+    assert!(again.has("value=\"https://a.example\"") && again.has("value=\"soon\""));
+    assert!(again.has("value=\"PUT\" checked") && !again.has("value=\"GET\" checked"));
+    assert!(again.has("<details open>"), "{}", again.body);
+    let mut fields = fields;
+    fields[3] = ("max_age", "60");
+    let saved = send(&mut ada, path, &fields).await;
+    assert_eq!(saved.location(), "/buckets/vaults/settings?done=saved");
     site.close().await;
 }
 
@@ -173,6 +210,11 @@ async fn deleting_a_bucket_asks_for_its_name() {
 async fn a_bucket_with_an_impossible_name_is_refused_beside_the_field() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
+    // Nobody has found out yet what the engine can do.
+    let form = ada.get("/buckets/new").await;
+    assert!(form.has("holds no locks") && !form.has("name=\"object_lock\""));
+    let able = "UPDATE engines SET capabilities = capabilities || '{\"object_lock\": true}'";
+    site.sql(able).await;
     let form = ada.get("/buckets/new").await;
     let again = ada
         .submit(
@@ -282,5 +324,43 @@ async fn a_key_is_limited_by_the_form() {
         "{}",
         list.body
     );
+    site.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_buckets_are_shown_a_page_at_a_time_and_found_by_a_part_of_their_names() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "zebra").await;
+    assert!(!ada.get("/buckets").await.has("role=\"search\""));
+    for number in 0..100 {
+        site.bucket("ada@engines.example", &format!("logs-{number:03}"))
+            .await;
+    }
+    let first = ada.get("/buckets").await;
+    assert!(first.has("101 buckets") && first.has("logs-099") && !first.has("zebra"));
+    let second = ada.get("/buckets?search=&after=logs-099").await;
+    assert!(second.has("zebra") && !second.has("logs-099<") && !second.has("next-page"));
+    assert!(first.has("id=\"next-page\""));
+    let found = ada.get("/buckets?search=bra").await;
+    assert!(found.has("zebra") && !found.has("logs-"));
+    let nothing = ada.get("/buckets?search=%3Cb%3E").await;
+    assert!(nothing.has("No bucket has “&#60;b&#62;” in its name"));
+    site.close().await;
+}
+
+/// A hundred of the longest names are one form.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_long_names_can_be_deleted_at_once() {
+    let site = Site::start().await;
+    let mut ada = site.member("Engines", "ada@engines.example").await;
+    site.bucket("ada@engines.example", "vaults").await;
+    let long = "ü".repeat(512);
+    let keys = vec![("key", long.as_str()); 100];
+    let asked = send(&mut ada, "/buckets/vaults/delete-objects", &keys).await;
+    assert_eq!(asked.status, StatusCode::OK);
+    assert!(asked.has("Type the bucket’s name, <code>vaults</code>"));
+    let refused = send(&mut ada, "/buckets/vaults/settings", &keys).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
     site.close().await;
 }

@@ -6,32 +6,6 @@ use http::StatusCode;
 use crate::site::{Site, create_key, pair};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_is_on_the_answer_to_the_form_and_nowhere_else() {
-    let site = Site::start().await;
-    let mut ada = site.member("Engines", "ada@engines.example").await;
-    let created = create_key(&mut ada, "backup").await;
-    let id = created.element("access-key-id").to_owned();
-    let secret = created.element("secret-access-key").to_owned();
-    assert_eq!(created.header("cache-control"), Some("no-store"));
-    assert!(
-        created
-            .headers
-            .values()
-            .all(|v| v.as_bytes() != secret.as_bytes())
-    );
-    for path in [
-        "/dashboard",
-        "/access-keys",
-        &format!("/access-keys/{id}/revoke"),
-    ] {
-        let page = ada.get(path).await;
-        assert_eq!(page.status, StatusCode::OK);
-        assert!(!page.has(&secret), "{path}");
-    }
-    site.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn sending_the_form_again_makes_no_second_key() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
@@ -78,32 +52,6 @@ async fn of_many_clicks_at_once_one_makes_a_key() {
     );
     let list = ada.get("/access-keys").await;
     assert_eq!(list.body.matches("data-revoke").count(), 1);
-    site.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn names_are_shown_as_they_were_typed_and_never_run() {
-    let site = Site::start().await;
-    let hostile = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>{{7*7}}";
-    let mut eve = site.member(hostile, "eve@evil.example").await;
-    let created = create_key(&mut eve, hostile).await;
-    let id = created.element("access-key-id").to_owned();
-    let path = format!("/access-keys/{id}/revoke");
-    let question = eve.get(&path).await;
-    let mut pages = vec![created, eve.get("/dashboard").await];
-    pages.push(eve.get("/access-keys").await);
-    pages.push(eve.submit(&path, &question, &[]).await);
-    pages.push(question);
-    // Twice the same form: the notice and the refilled form.
-    let form = eve.get("/access-keys").await;
-    let fields = [("name", hostile), ("expires_in_days", "<b>")];
-    pages.push(eve.submit("/access-keys", &form, &fields).await);
-    for page in pages {
-        assert!(page.has("&#60;script&#62;alert"), "{}", page.body);
-        for live in ["<script>", "<img", "<b>", "\"><img", ">49<"] {
-            assert!(!page.has(live), "{live} in {}", page.body);
-        }
-    }
     site.close().await;
 }
 

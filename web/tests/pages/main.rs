@@ -1,11 +1,18 @@
 //! The pages through the real router, on a fresh database each. `scripts/with-postgres cargo test -p web` runs them.
 
-mod access;
 mod accounts;
+#[path = "../../../controlplane/tests/authenticator.rs"]
+mod authenticator;
+mod billing;
 mod buckets;
-mod forgery;
-mod headers;
+mod hostile;
 mod keys;
 mod logins;
+mod passkeys;
+mod refusals;
+mod routes;
+mod settings;
 mod site;
 mod story;
+mod tokens;
+mod usage;

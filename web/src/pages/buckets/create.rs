@@ -19,12 +19,13 @@ use crate::session::Member;
 struct CreatePage<'a> {
     shell: Shell<'a>,
     form: &'a Pairs,
+    can_lock: bool,
     errors: FormErrors,
 }
 
-pub async fn show(member: Member) -> Result<Response, Failure> {
+pub async fn show(State(app): State<App>, member: Member) -> Result<Response, Failure> {
     may_write(&member)?;
-    form(&member, &Pairs::default(), FormErrors::default())
+    form(&app, &member, &Pairs::default(), FormErrors::default()).await
 }
 
 pub async fn submit(
@@ -44,16 +45,25 @@ pub async fn submit(
         Err(error) => {
             let status = error.status();
             let errors = FormErrors::explain(error, &["name"])?;
-            let again = form(&member, &fields, errors)?;
+            let again = form(&app, &member, &fields, errors).await?;
             Ok((status, again).into_response())
         }
     }
 }
 
-fn form(member: &Member, form: &Pairs, errors: FormErrors) -> Result<Response, Failure> {
+async fn form(
+    app: &App,
+    member: &Member,
+    form: &Pairs,
+    errors: FormErrors,
+) -> Result<Response, Failure> {
+    let mut tx = member.begin(app).await?;
+    let can_lock = buckets::can_lock(&mut tx, &app.cp).await?;
+    tx.commit().await?;
     page(&CreatePage {
         shell: Shell::new(&member.session, Here::Buckets),
         form,
+        can_lock,
         errors,
     })
 }

@@ -4,12 +4,15 @@
 pub mod create;
 pub mod delete;
 pub mod delete_objects;
+pub mod deleted;
 pub mod folder;
 pub mod list;
 pub mod object;
 pub mod objects;
+pub mod restore;
 pub mod settings;
 pub mod sign;
+mod versions;
 
 use controlplane::buckets::Bucket;
 use controlplane::console::{self, Signer};
@@ -30,6 +33,7 @@ struct Head<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Tab {
     Objects,
+    Deleted,
     Settings,
 }
 

@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use chrono::Duration;
 use controlplane::Error;
 use controlplane::buckets::Bucket;
-use controlplane::console::{self, ObjectHead, Signer, Version};
+use controlplane::console::{self, LockMode, ObjectHead, Signer};
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -17,6 +17,7 @@ use crate::fields::{Pairs, encode};
 use crate::figures::{Moment, Size};
 use crate::forgery::MemberForm;
 use crate::pages::buckets::objects::{Crumb, crumbs, folder_of};
+use crate::pages::buckets::versions::{VersionRow, rows};
 use crate::pages::buckets::{Head, Tab, find, signer};
 use crate::pages::{Here, Shell};
 use crate::session::Member;
@@ -56,11 +57,27 @@ struct ObjectPage<'a> {
     bytes: u64,
     modified: Option<Moment>,
     object: &'a ObjectHead,
+    /// Until when it cannot be deleted, and how strictly.
+    locked: Option<(Moment, &'a str)>,
     preview: Preview,
     download: String,
     versions: Vec<VersionRow>,
     lifetimes: &'a [(&'a str, &'a str, Duration)],
     link: Option<Link>,
+    restored: bool,
+    may_write: bool,
+}
+
+/// The page of an object that a delete marker hides.
+#[derive(Template)]
+#[template(path = "pages/buckets/deleted_object.html")]
+struct DeletedObjectPage<'a> {
+    shell: Shell<'a>,
+    head: Head<'a>,
+    crumbs: Vec<Crumb>,
+    name: &'a str,
+    key: &'a str,
+    versions: Vec<VersionRow>,
     may_write: bool,
 }
 
@@ -68,15 +85,6 @@ enum Preview {
     Image(String),
     Text { text: String, cut: bool },
     None,
-}
-
-struct VersionRow {
-    id: String,
-    latest: bool,
-    delete_marker: bool,
-    size: Size,
-    modified: Option<Moment>,
-    href: String,
 }
 
 struct Link {
@@ -88,6 +96,8 @@ struct Link {
 pub struct ObjectQuery {
     key: String,
     version: Option<String>,
+    #[serde(default)]
+    done: String,
 }
 
 pub async fn show(
@@ -114,6 +124,7 @@ pub async fn link(
     let query = ObjectQuery {
         key: fields.get("key").to_owned(),
         version: Some(fields.get("version").to_owned()).filter(|version| !version.is_empty()),
+        done: String::new(),
     };
     let tx = member.begin(&app).await?;
     let signer = console::link_signer(tx, &app.cp, &bucket.name).await?;
@@ -170,27 +181,39 @@ async fn shown(
 ) -> Result<Response, Failure> {
     let signer = signer(app, member).await?;
     let version = query.version.as_deref();
-    let object = match signer.head(&bucket.name, &query.key, version).await {
-        // A HEAD has no body, so that the reason of a refusal is not known.
-        Err(Error::BadRequest(_)) => return Err(Error::NotFound("object").into()),
-        head => head?,
-    };
     // Where the engine keeps no versions there are none to be shown.
     let versions = signer
         .versions(&bucket.name, &query.key)
         .await
         .unwrap_or_default();
+    let may_write = console::may_write(member.session.role);
+    let key = encode(&query.key);
+    let name = query.key.strip_prefix(folder_of(&query.key));
+    let name = name.unwrap_or(&query.key);
+    let hidden = versions.first().is_some_and(|newest| newest.delete_marker);
+    let object = match signer.head(&bucket.name, &query.key, version).await {
+        Err(Error::NotFound(_) | Error::BadRequest(_)) if hidden && version.is_none() => {
+            return page(&DeletedObjectPage {
+                shell: Shell::new(&member.session, Here::Buckets),
+                head: Head::new(bucket, Tab::Objects),
+                crumbs: crumbs(&bucket.name, folder_of(&query.key)),
+                name,
+                key: &query.key,
+                versions: rows(&bucket.name, &key, versions),
+                may_write,
+            });
+        }
+        // A HEAD has no body, so that the reason of a refusal is not known.
+        Err(Error::BadRequest(_)) => return Err(Error::NotFound("object").into()),
+        head => head?,
+    };
     let preview = preview(app, &signer, bucket, query, &object).await;
     let suffix = version.map_or(String::new(), |id| format!("&version={}", encode(id)));
-    let key = encode(&query.key);
     page(&ObjectPage {
         shell: Shell::new(&member.session, Here::Buckets),
         head: Head::new(bucket, Tab::Objects),
         crumbs: crumbs(&bucket.name, folder_of(&query.key)),
-        name: query
-            .key
-            .strip_prefix(folder_of(&query.key))
-            .unwrap_or(&query.key),
+        name,
         key: &query.key,
         version,
         size: Size::of(object.size),
@@ -201,28 +224,20 @@ async fn shown(
         versions: rows(&bucket.name, &key, versions),
         lifetimes: &LIFETIMES,
         link,
-        may_write: console::may_write(member.session.role),
+        locked: object
+            .kept
+            .map(|kept| (Moment(kept.until), word(kept.mode))),
+        restored: query.done == "restored",
+        may_write,
         object: &object,
     })
 }
 
-fn rows(bucket: &str, key: &str, versions: Vec<Version>) -> Vec<VersionRow> {
-    // One version by itself is the object that the page shows anyway.
-    if versions.len() < 2 && versions.iter().all(|version| version.id == "null") {
-        return Vec::new();
+fn word(mode: LockMode) -> &'static str {
+    match mode {
+        LockMode::Governance => "governance",
+        LockMode::Compliance => "compliance",
     }
-    let rows = versions.into_iter().map(|version| VersionRow {
-        href: format!(
-            "/buckets/{bucket}/object?key={key}&version={}",
-            encode(&version.id)
-        ),
-        id: version.id,
-        latest: version.latest,
-        delete_marker: version.delete_marker,
-        size: Size::of(version.size),
-        modified: version.modified.map(Moment),
-    });
-    rows.collect()
 }
 
 async fn preview(

@@ -8,12 +8,13 @@ use chrono::Duration;
 use controlplane::Error;
 use controlplane::buckets::Bucket;
 use controlplane::console::{self, Form, Listing};
+use controlplane::usage;
 use serde::Deserialize;
 
 use crate::App;
 use crate::failure::{Failure, page};
 use crate::fields::encode;
-use crate::figures::{Moment, Size};
+use crate::figures::{Moment, Size, count};
 use crate::pages::buckets::{Head, Tab, find, signer};
 use crate::pages::{Here, Shell};
 use crate::session::Member;
@@ -39,6 +40,9 @@ struct ObjectsPage<'a> {
     /// Why there is no list.
     unavailable: Option<String>,
     notice: Option<&'static str>,
+    /// Of the whole bucket, old versions and unfinished uploads included.
+    stored: Size,
+    stored_objects: String,
     upload: Option<Form>,
 }
 
@@ -87,6 +91,10 @@ pub async fn show(
     member: Member,
 ) -> Result<Response, Failure> {
     let bucket = find(&app, &member, &bucket).await?;
+    let mut tx = member.begin(&app).await?;
+    let stored = usage::of_buckets(&mut tx).await?;
+    tx.commit().await?;
+    let stored = stored.get(&bucket.id).copied().unwrap_or_default();
     let signer = signer(&app, &member).await?;
     let from = format!("{}{}", query.prefix, query.search);
     let listed = signer
@@ -122,6 +130,8 @@ pub async fn show(
         is_first: query.after.is_none(),
         may_write,
         unavailable,
+        stored: Size::of(stored.stored_bytes),
+        stored_objects: count(stored.objects),
         notice: notice(&query),
         upload,
         prefix: &query.prefix,

@@ -21,6 +21,19 @@ use crate::pages::buckets::{Head, Tab, find, may_write, signer};
 use crate::pages::{Here, Shell};
 use crate::session::Member;
 
+/// Those that say beside themselves what was wrong with them.
+const FIELDS: [&str; 10] = [
+    "id",
+    "prefix",
+    "expire",
+    "expire_noncurrent",
+    "abort_uploads",
+    "origins",
+    "max_age",
+    "days",
+    "mode",
+    "typed",
+];
 const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "POST", "DELETE"];
 
 #[derive(Template)]
@@ -34,9 +47,13 @@ struct SettingsPage<'a> {
     versioning: Known<Versioning>,
     lifecycle: Known<Vec<Expiry>>,
     lock: Known<Option<Lock>>,
+    /// In the form of the default lock: what was typed, or else what holds.
+    shown_days: String,
     cors: &'a [CorsRule],
     methods: &'a [&'a str],
     done: Option<&'static str>,
+    /// What was sent and refused: its form is open, and says again what was typed.
+    sent: &'a Pairs,
     errors: FormErrors,
 }
 
@@ -74,7 +91,16 @@ pub async fn show(
         "no-links" => Some("There was no link that still worked."),
         _ => None,
     };
-    form(&app, &member, &bucket, done, FormErrors::default()).await
+    let nothing = Pairs::default();
+    form(
+        &app,
+        &member,
+        &bucket,
+        done,
+        &nothing,
+        FormErrors::default(),
+    )
+    .await
 }
 
 pub async fn submit(
@@ -91,9 +117,9 @@ pub async fn submit(
             let errors = match error {
                 Error::BadRequest(message) => FormErrors::on("", &message),
                 Error::S3 { message, .. } => FormErrors::on("", &message),
-                error => FormErrors::explain(error, &[])?,
+                error => FormErrors::explain(error, &FIELDS)?,
             };
-            let again = form(&app, &member, &bucket, None, errors).await?;
+            let again = form(&app, &member, &bucket, None, &fields, errors).await?;
             return Ok((status, again).into_response());
         }
     };
@@ -118,8 +144,12 @@ async fn change(
     };
     match fields.get("setting") {
         "public" => {
-            let wanted = BucketSetting::PublicRead(fields.get("public_read") == "on");
-            set(app, member, name, wanted).await?;
+            let public = fields.get("public_read") == "on";
+            if public && fields.get("typed").trim() != name {
+                let message = "That is not this bucket’s name.";
+                return Err(Error::validation("typed", message));
+            }
+            set(app, member, name, BucketSetting::PublicRead(public)).await?;
         }
         "cors-add" => {
             let mut rules = bucket.cors.clone();
@@ -243,6 +273,7 @@ async fn form(
     member: &Member,
     bucket: &Bucket,
     done: Option<&'static str>,
+    sent: &Pairs,
     errors: FormErrors,
 ) -> Result<Response, Failure> {
     let signer = signer(app, member).await?;
@@ -254,6 +285,10 @@ async fn form(
         true => signer.lock(&bucket.name).await,
         false => Ok(None),
     };
+    let shown_days = match (sent.get("days"), &lock) {
+        ("", Ok(Some(lock))) => lock.days.to_string(),
+        (typed, _) => typed.to_owned(),
+    };
     page(&SettingsPage {
         shell: Shell::new(&member.session, Here::Buckets),
         head: Head::new(bucket, Tab::Settings),
@@ -262,9 +297,11 @@ async fn form(
         versioning: Known::from(versioning)?,
         lifecycle: Known::from(lifecycle)?,
         lock: Known::from(lock)?,
+        shown_days,
         cors: &bucket.cors,
         methods: &METHODS,
         done,
+        sent,
         errors,
     })
 }

@@ -1,0 +1,485 @@
+//! An account that its owner deletes: refused at once, restored within thirty days, and gone after them.
+
+use chrono::Duration;
+use controlplane::accounts::{self, Session, SignedIn};
+use controlplane::deletion::{self, Deleted};
+use controlplane::ids::TenantId;
+use controlplane::{
+    Actor, Error, Origin, PlacementKind, access_keys, audit, buckets, export, members,
+};
+use futures_util::StreamExt;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use wire::TenantStatus;
+
+use crate::accounts::{log_in, status};
+use crate::authenticator::Authenticator;
+use crate::engine::{ALL, Lack};
+use crate::plane::{PASSWORD, Plane, eventually};
+
+async fn delete(
+    plane: &Plane,
+    by: &Session,
+    company: &str,
+    password: &str,
+) -> Result<Deleted, Error> {
+    deletion::delete(&plane.cp, by, company, password, "", &Origin::default()).await
+}
+
+async fn key(plane: &Plane, tenant: TenantId) {
+    let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
+    let new = access_keys::NewAccessKey {
+        name: "backup".to_owned(),
+        ..Default::default()
+    };
+    access_keys::create(&mut tx, &plane.cp, new).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Makes one, and gives where it is at the engine.
+async fn bucket(plane: &Plane, tenant: TenantId, name: &str) -> (String, String) {
+    let new = buckets::NewBucket {
+        name: name.to_owned(),
+        ..Default::default()
+    };
+    buckets::create(&plane.cp, tenant, new, Actor::System, Origin::default())
+        .await
+        .unwrap();
+    let mut conn = plane.database.superuser().await;
+    sqlx::query_as("SELECT engine_bucket, prefix FROM buckets WHERE tenant_id = $1 AND name = $2")
+        .bind(tenant.0)
+        .bind(name)
+        .fetch_one(&mut conn)
+        .await
+        .unwrap()
+}
+
+async fn colleague(plane: &Plane, owner: &SignedIn, email: &str, role: &str) -> SignedIn {
+    let origin = Origin::default();
+    members::invite(&plane.cp, &owner.session, email, role, &origin)
+        .await
+        .unwrap();
+    let token = plane.mail("invitation", email).await.token();
+    members::accept(&plane.cp, &token, PASSWORD, &origin)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn an_account_is_deleted_by_its_owner_who_says_so_twice() {
+    let plane = Plane::start().await;
+    let ann = plane.sign_up("ann@example.com").await;
+    let bob = colleague(&plane, &ann, "bob@example.com", "admin").await;
+    let eve = plane.sign_up("eve@example.com").await;
+    let (tenant, name) = (ann.session.tenant_id, ann.session.company.clone());
+    key(&plane, tenant).await;
+    bucket(&plane, tenant, "photos").await;
+    let node = plane.node().await;
+    let mut stream = plane.connect(&node, 0).await;
+    let start = stream.snapshot().await.revision;
+    stream.ack(start).await;
+    let mut heard = stream.obey();
+
+    let refused = delete(&plane, &bob.session, &name, PASSWORD).await;
+    assert_eq!(status(&refused), 403, "an admin is no owner");
+    for wrong in ["", "Acm", &name.to_uppercase(), "Another"] {
+        let refused = delete(&plane, &ann.session, wrong, PASSWORD).await;
+        assert_eq!(refused.unwrap_err().field(), Some("company"), "{wrong}");
+    }
+    let refused = delete(&plane, &ann.session, &name, "wrong").await;
+    assert_eq!(refused.unwrap_err().field(), Some("password"));
+    assert!(
+        accounts::session(&plane.cp, &bob.token)
+            .await
+            .unwrap()
+            .is_some()
+    );
+
+    let deleted = delete(&plane, &ann.session, &format!(" {name} "), PASSWORD)
+        .await
+        .unwrap();
+    assert_eq!(deleted.remove_after, plane.clock.now() + Duration::days(30));
+    let receipt = plane
+        .cp
+        .wait_applied(deleted.revision, std::time::Duration::from_secs(10))
+        .await;
+    assert_eq!((receipt.nodes.len(), receipt.pending.len()), (1, 0));
+    match heard.recv().await {
+        Some(wire::ToNode::Tenant(document)) => {
+            assert_eq!(document.tenant_id, tenant.to_string());
+            assert_eq!(document.status, TenantStatus::Deleted);
+            assert!(document.access_keys.is_empty() && document.buckets.is_empty());
+        }
+        other => panic!("{other:?}"),
+    }
+    let usable = "SELECT count(*) FROM access_keys WHERE revoked_at IS NULL";
+    assert_eq!(plane.database.count(usable).await, 0);
+    for member in [&ann, &bob] {
+        assert!(
+            accounts::session(&plane.cp, &member.token)
+                .await
+                .unwrap()
+                .is_none()
+        );
+        let email = &member.session.email;
+        assert_eq!(status(&log_in(&plane, email, PASSWORD).await), 401);
+        let mail = plane.mail("account_deleted", email).await;
+        assert!(
+            mail.text.contains(&tenant.to_string()) && mail.text.contains("31 Mar 2026"),
+            "{}",
+            mail.text
+        );
+    }
+    let again = delete(&plane, &ann.session, &name, PASSWORD).await;
+    assert_eq!(
+        again.unwrap_err().field(),
+        Some("password"),
+        "she has none any more"
+    );
+    assert!(
+        accounts::session(&plane.cp, &eve.token)
+            .await
+            .unwrap()
+            .is_some(),
+        "another's goes on"
+    );
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_step_is_asked_for_where_there_is_one_and_opens_nothing_afterwards() {
+    let plane = Plane::start().await;
+    let ann = plane.sign_up("ann@example.com").await;
+    let (cp, origin, name) = (&plane.cp, Origin::default(), ann.session.company.clone());
+    let mut device = Authenticator::at("http://localhost:8080");
+    let begun = accounts::begin_passkey(cp, &ann.session, "a", PASSWORD, "", &origin)
+        .await
+        .unwrap();
+    let made = device.make(&begun.options);
+    let codes = accounts::add_passkey(cp, &ann.session, &made, &origin)
+        .await
+        .unwrap()
+        .unwrap();
+    let refused = delete(&plane, &ann.session, &name, PASSWORD).await;
+    assert_eq!(refused.unwrap_err().field(), Some("code"));
+    deletion::delete(cp, &ann.session, &name, PASSWORD, &codes.0[0], &origin)
+        .await
+        .unwrap();
+    let (token, begun) = accounts::begin_passkey_log_in(cp, &origin).await.unwrap();
+    let answer = device.answer(&begun.options);
+    let refused = accounts::log_in_with_passkey(cp, &token, &answer, &origin).await;
+    assert_eq!(status(&refused), 401);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_restores_it_within_its_time_as_it_was() {
+    let plane = Plane::start().await;
+    let ann = plane.sign_up("ann@example.com").await;
+    let (tenant, name) = (ann.session.tenant_id, ann.session.company.clone());
+    key(&plane, tenant).await;
+    let (engine_bucket, _) = bucket(&plane, tenant, "photos").await;
+    let path = format!("/tenants/{tenant}");
+    let restore = async || {
+        let (status, body) = plane
+            .admin(Method::POST, &format!("{path}/restore"), None)
+            .await;
+        (status, body)
+    };
+    assert_eq!(restore().await.0, StatusCode::CONFLICT, "it is not deleted");
+    plane
+        .admin(Method::POST, &format!("{path}/suspend"), None)
+        .await;
+    delete(&plane, &ann.session, &name, PASSWORD).await.unwrap();
+    for verb in ["suspend", "resume"] {
+        let (status, _) = plane
+            .admin(Method::POST, &format!("{path}/{verb}"), None)
+            .await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{verb}");
+    }
+    let (_, listed) = plane.admin(Method::GET, "/tenants", None).await;
+    assert_eq!(listed["tenants"], json!([]));
+    let (_, listed) = plane.admin(Method::GET, "/deleted-tenants", None).await;
+    let expected = json!([{
+        "tenant_id": tenant, "name": name, "email": "ann@example.com",
+        "deleted_at": "2026-03-01T12:00:00Z", "remove_after": "2026-03-31T12:00:00Z",
+    }]);
+    assert_eq!(listed["tenants"], expected);
+
+    plane
+        .clock
+        .advance(Duration::days(30) - Duration::seconds(1));
+    assert_eq!(
+        deletion::remove_due(&plane.cp).await.unwrap(),
+        0,
+        "its time is not over"
+    );
+    let (status_, body) = restore().await;
+    assert_eq!(
+        (status_, &body["status"]),
+        (StatusCode::OK, &json!("suspended")),
+        "as before"
+    );
+    let (_, body) = plane
+        .admin(Method::POST, &format!("{path}/resume"), None)
+        .await;
+    assert_eq!(body["status"], json!("active"));
+    assert!(log_in(&plane, "ann@example.com", PASSWORD).await.is_ok());
+    let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
+    assert_eq!(buckets::list(&mut tx).await.unwrap().len(), 1);
+    let keys = access_keys::list(&mut tx).await.unwrap();
+    assert!(
+        keys.iter().all(|key| key.revoked_at.is_some()),
+        "what was revoked stays so"
+    );
+    drop(tx);
+    assert!(plane.engine.bucket(&engine_bucket).is_some());
+    let (_, listed) = plane.admin(Method::GET, "/deleted-tenants", None).await;
+    assert_eq!(listed["tenants"], json!([]));
+    plane.clock.advance(Duration::days(40));
+    assert_eq!(
+        deletion::remove_due(&plane.cp).await.unwrap(),
+        0,
+        "it is not forgotten that it came back"
+    );
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn after_its_time_objects_and_rows_go_and_what_bookkeeping_needs_stays() {
+    let plane = Plane::start().await;
+    let ann = plane.sign_up("ann@example.com").await;
+    let eve = plane.sign_up("eve@example.com").await;
+    let (tenant, name) = (ann.session.tenant_id, ann.session.company.clone());
+    key(&plane, tenant).await;
+    let (photos, _) = bucket(&plane, tenant, "photos").await;
+    let (papers, _) = bucket(&plane, tenant, "papers").await;
+    let (hers, _) = bucket(&plane, eve.session.tenant_id, "photos").await;
+    for name in [&photos, &papers, &hers] {
+        plane.engine.change(name, |bucket| {
+            bucket.versioned = *name == photos;
+            bucket.put("a");
+            bucket.put("a");
+            bucket.put("b/c");
+            bucket.remove("b/c");
+            bucket.uploads.insert("big".to_owned());
+        });
+    }
+    let booked = format!(
+        "INSERT INTO usage_hours SELECT tenant_id, '2026-03-01', id, '', 'a', 1, 0, 0, 14, 2 FROM buckets;
+         INSERT INTO bucket_usage (tenant_id, bucket_id, stored_bytes, objects)
+             SELECT tenant_id, id, 14, 2 FROM buckets WHERE tenant_id = '{}';",
+        tenant.0
+    );
+    plane.database.execute(&booked).await;
+    delete(&plane, &ann.session, &name, PASSWORD).await.unwrap();
+    let again = crate::sign_up::sign_up("ann@example.com");
+    let taken = accounts::sign_up(&plane.cp, again, &Origin::default()).await;
+    assert!(taken.unwrap().link.is_none(), "her address is still hers");
+
+    plane.clock.advance(Duration::days(30));
+    plane.engine.set_broken(true);
+    assert_eq!(
+        deletion::remove_due(&plane.cp).await.unwrap(),
+        0,
+        "the engine is down"
+    );
+    let path = format!("/tenants/{tenant}/restore");
+    assert_eq!(
+        plane.admin(Method::POST, &path, None).await.0,
+        StatusCode::CONFLICT,
+        "too late"
+    );
+    plane.engine.set_broken(false);
+    let beside = plane.beside().await;
+    let (one, other) = tokio::join!(
+        deletion::remove_due(&plane.cp),
+        deletion::remove_due(&beside)
+    );
+    assert!(one.unwrap() + other.unwrap() >= 1);
+    beside.shut_down().await;
+    assert_eq!(
+        deletion::remove_due(&plane.cp).await.unwrap(),
+        0,
+        "and that was all"
+    );
+
+    assert_eq!(plane.engine.buckets(), [hers.as_str()]);
+    assert_eq!(
+        plane.engine.bucket(&hers).unwrap().keys(),
+        ["a"],
+        "hers are as they were"
+    );
+    for table in [
+        "members",
+        "sessions",
+        "passkeys",
+        "access_keys",
+        "buckets",
+        "bucket_usage",
+        "tenant_usage",
+        "leases",
+    ] {
+        let sql = format!(
+            "SELECT count(*) FROM {table} WHERE tenant_id = '{}'",
+            tenant.0
+        );
+        assert_eq!(plane.database.count(&sql).await, 0, "{table}");
+    }
+    let hours = format!(
+        "SELECT count(*) FROM usage_hours WHERE tenant_id = '{}'",
+        tenant.0
+    );
+    assert_eq!(
+        plane.database.count(&hours).await,
+        4,
+        "what was booked, and that it was given back"
+    );
+    let stored = format!(
+        "SELECT sum(stored_delta)::bigint FROM usage_hours WHERE tenant_id = '{}'",
+        tenant.0
+    );
+    assert_eq!(plane.database.count(&stored).await, 0);
+    let kept = format!(
+        "SELECT count(*) FROM tenants WHERE id = '{}' AND name <> '' AND email = ''",
+        tenant.0
+    );
+    assert_eq!(plane.database.count(&kept).await, 1);
+    let mut tx = plane.cp.begin_system().await.unwrap();
+    assert_eq!(
+        audit::verify(&mut tx).await.unwrap().1,
+        [],
+        "its audit log is whole"
+    );
+    drop(tx);
+    assert_eq!(
+        plane.sign_up("ann@example.com").await.session.email,
+        "ann@example.com"
+    );
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn in_a_pool_nothing_of_a_neighbours_is_touched_and_a_locked_object_stays() {
+    let plane = Plane::with(PlacementKind::Pooled).await;
+    plane.engine.set_abilities(ALL, Lack::NotImplemented);
+    let ann = plane.sign_up("ann@example.com").await;
+    let eve = plane.sign_up("eve@example.com").await;
+    let name = ann.session.company.clone();
+    let (pool, own) = bucket(&plane, ann.session.tenant_id, "photos").await;
+    let (_, foreign) = bucket(&plane, eve.session.tenant_id, "photos").await;
+    plane.engine.change(&pool, |bucket| {
+        for prefix in [&own, &foreign] {
+            bucket.put(&format!("{prefix}a"));
+            bucket.put(&format!("{prefix}b"));
+        }
+    });
+    delete(&plane, &ann.session, &name, PASSWORD).await.unwrap();
+    plane.clock.advance(Duration::days(31));
+    plane.engine.deny(Method::DELETE, "x-id");
+    assert_eq!(
+        deletion::remove_due(&plane.cp).await.unwrap(),
+        0,
+        "the engine lets none go"
+    );
+    let members = format!(
+        "SELECT count(*) FROM members WHERE tenant_id = '{}'",
+        ann.session.tenant_id.0
+    );
+    assert_eq!(
+        plane.database.count(&members).await,
+        1,
+        "nothing is forgotten before the objects are gone"
+    );
+    plane.engine.deny(Method::DELETE, "nothing");
+    assert_eq!(deletion::remove_due(&plane.cp).await.unwrap(), 1);
+    let left = plane.engine.bucket(&pool).unwrap();
+    assert_eq!(left.keys(), [format!("{foreign}a"), format!("{foreign}b")]);
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn the_export_is_whole_and_holds_no_secret_and_nothing_of_anothers() {
+    let plane = Plane::start().await;
+    let ann = plane.sign_up("ann@example.com").await;
+    let bob = colleague(&plane, &ann, "bob@example.com", "admin").await;
+    let eve = plane.sign_up("eve@example.com").await;
+    for tenant in [ann.session.tenant_id, eve.session.tenant_id] {
+        key(&plane, tenant).await;
+        bucket(&plane, tenant, "photos").await;
+    }
+    // More than one page.
+    let many = format!(
+        "INSERT INTO usage_hours SELECT '{}', timestamptz '2026-01-01' + n * interval '1 hour', gen_random_uuid(), '',
+             'a', n, 0, 0, 0, 0 FROM generate_series(1, 2500) n",
+        ann.session.tenant_id.0
+    );
+    plane.database.execute(&many).await;
+    let origin = Origin::default();
+    assert_eq!(
+        status(
+            &export::export(&plane.cp, &bob.session, &origin)
+                .await
+                .map(drop)
+        ),
+        403
+    );
+    let pages = export::export(&plane.cp, &ann.session, &origin)
+        .await
+        .unwrap();
+    let pages: Vec<_> = pages.map(Result::unwrap).collect().await;
+    let text = String::from_utf8(pages.concat()).unwrap();
+    let read: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(read["account"]["id"], json!(ann.session.tenant_id));
+    let mut emails: Vec<_> = read["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["email"].as_str().unwrap())
+        .collect();
+    emails.sort_unstable();
+    assert_eq!(emails, ["ann@example.com", "bob@example.com"]);
+    assert_eq!(read["access_keys"][0]["name"], "backup");
+    assert_eq!(read["buckets"][0]["name"], "photos");
+    let hours = read["usage_by_hour"].as_array().unwrap();
+    assert_eq!(hours.len(), 2500);
+    assert!(
+        hours
+            .iter()
+            .enumerate()
+            .all(|(n, hour)| hour["requests"] == json!(n + 1))
+    );
+    let actions: Vec<_> = read["audit_log"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["action"].as_str().unwrap())
+        .collect();
+    assert_eq!(actions.first(), Some(&"tenant.create"));
+    assert_eq!(actions.last(), Some(&"tenant.export"));
+    assert!(!text.contains("eve@example.com"));
+    for secret in [
+        "password_hash",
+        "argon2",
+        "token_hash",
+        "\"secret",
+        "session_hash",
+    ] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    plane.stop().await;
+}
+
+/// A page that nobody reads on holds nothing up.
+#[tokio::test]
+async fn an_export_that_nobody_reads_ends() {
+    let plane = Plane::start().await;
+    let ann = plane.sign_up("ann@example.com").await;
+    let pages = export::export(&plane.cp, &ann.session, &Origin::default())
+        .await
+        .unwrap();
+    drop(pages);
+    let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state = 'idle in transaction'";
+    eventually(async || plane.database.count(open).await == 0).await;
+    plane.stop().await;
+}
