@@ -23,26 +23,34 @@ pub(crate) enum Section {
     Passkeys,
     Invitations,
     AccessKeys,
+    ApiTokens,
     Buckets,
     Stored,
     Usage,
     Egress,
     Refusals,
+    Invoices,
+    StripeInvoices,
+    Alerts,
     AuditLog,
 }
 
 impl Section {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 15] = [
         Self::Members,
         Self::Sessions,
         Self::Passkeys,
         Self::Invitations,
         Self::AccessKeys,
+        Self::ApiTokens,
         Self::Buckets,
         Self::Stored,
         Self::Usage,
         Self::Egress,
         Self::Refusals,
+        Self::Invoices,
+        Self::StripeInvoices,
+        Self::Alerts,
         Self::AuditLog,
     ];
 
@@ -53,11 +61,15 @@ impl Section {
             Self::Passkeys => "passkeys",
             Self::Invitations => "invitations",
             Self::AccessKeys => "access_keys",
+            Self::ApiTokens => "api_tokens",
             Self::Buckets => "buckets",
             Self::Stored => "stored",
             Self::Usage => "usage_by_hour",
             Self::Egress => "egress_by_month",
             Self::Refusals => "refusals",
+            Self::Invoices => "invoices",
+            Self::StripeInvoices => "stripe_invoices",
+            Self::Alerts => "alerts",
             Self::AuditLog => "audit_log",
         }
     }

@@ -2,6 +2,7 @@
 
 use chrono::Duration;
 use controlplane::accounts::{self, Session, SignedIn};
+use controlplane::api_tokens::{self, NewApiToken, TokenScope};
 use controlplane::deletion::{self, Deleted};
 use controlplane::ids::TenantId;
 use controlplane::{
@@ -17,7 +18,7 @@ use crate::authenticator::Authenticator;
 use crate::engine::{ALL, Lack};
 use crate::plane::{PASSWORD, Plane, eventually};
 
-async fn delete(
+pub async fn delete(
     plane: &Plane,
     by: &Session,
     company: &str,
@@ -26,7 +27,7 @@ async fn delete(
     deletion::delete(&plane.cp, by, company, password, "", &Origin::default()).await
 }
 
-async fn key(plane: &Plane, tenant: TenantId) {
+pub async fn key(plane: &Plane, tenant: TenantId) {
     let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
     let new = access_keys::NewAccessKey {
         name: "backup".to_owned(),
@@ -54,6 +55,24 @@ async fn bucket(plane: &Plane, tenant: TenantId, name: &str) -> (String, String)
         .unwrap()
 }
 
+async fn token(plane: &Plane, by: &Session) -> String {
+    let new = NewApiToken {
+        name: "deploy".to_owned(),
+        scopes: vec![TokenScope::Read],
+        expires_at: None,
+    };
+    let mut tx = plane.cp.begin_tenant(by.tenant_id).await.unwrap();
+    let made = api_tokens::create(&mut tx, &plane.cp, &by.into(), new).await;
+    tx.commit().await.unwrap();
+    made.unwrap().token.to_string()
+}
+
+/// What the API answers to it.
+async fn asked(plane: &Plane, token: &str) -> StatusCode {
+    let path = "/api/v1/buckets";
+    plane.request(Method::GET, path, Some(token), None).await.0
+}
+
 async fn colleague(plane: &Plane, owner: &SignedIn, email: &str, role: &str) -> SignedIn {
     let origin = Origin::default();
     members::invite(&plane.cp, &owner.session, email, role, &origin)
@@ -74,6 +93,11 @@ async fn an_account_is_deleted_by_its_owner_who_says_so_twice() {
     let (tenant, name) = (ann.session.tenant_id, ann.session.company.clone());
     key(&plane, tenant).await;
     bucket(&plane, tenant, "photos").await;
+    let (hers, foreign) = (
+        token(&plane, &ann.session).await,
+        token(&plane, &eve.session).await,
+    );
+    assert_eq!(asked(&plane, &hers).await, StatusCode::OK);
     let node = plane.node().await;
     let mut stream = plane.connect(&node, 0).await;
     let start = stream.snapshot().await.revision;
@@ -114,6 +138,8 @@ async fn an_account_is_deleted_by_its_owner_who_says_so_twice() {
     }
     let usable = "SELECT count(*) FROM access_keys WHERE revoked_at IS NULL";
     assert_eq!(plane.database.count(usable).await, 0);
+    assert_eq!(asked(&plane, &hers).await, StatusCode::UNAUTHORIZED);
+    assert_eq!(asked(&plane, &foreign).await, StatusCode::OK);
     for member in [&ann, &bob] {
         assert!(
             accounts::session(&plane.cp, &member.token)
@@ -178,6 +204,7 @@ async fn the_operator_restores_it_within_its_time_as_it_was() {
     let ann = plane.sign_up("ann@example.com").await;
     let (tenant, name) = (ann.session.tenant_id, ann.session.company.clone());
     key(&plane, tenant).await;
+    let old = token(&plane, &ann.session).await;
     let (engine_bucket, _) = bucket(&plane, tenant, "photos").await;
     let path = format!("/tenants/{tenant}");
     let restore = async || {
@@ -224,7 +251,13 @@ async fn the_operator_restores_it_within_its_time_as_it_was() {
         .admin(Method::POST, &format!("{path}/resume"), None)
         .await;
     assert_eq!(body["status"], json!("active"));
-    assert!(log_in(&plane, "ann@example.com", PASSWORD).await.is_ok());
+    let again = log_in(&plane, "ann@example.com", PASSWORD).await;
+    assert!(again.is_ok());
+    assert_eq!(
+        asked(&plane, &old).await,
+        StatusCode::UNAUTHORIZED,
+        "a token stays revoked"
+    );
     let mut tx = plane.cp.begin_tenant(tenant).await.unwrap();
     assert_eq!(buckets::list(&mut tx).await.unwrap().len(), 1);
     let keys = access_keys::list(&mut tx).await.unwrap();
@@ -243,6 +276,56 @@ async fn the_operator_restores_it_within_its_time_as_it_was() {
         "it is not forgotten that it came back"
     );
     plane.stop().await;
+}
+
+const SETTINGS: [&str; 6] = [
+    "access_key_uses",
+    "spending",
+    "usage_alerts",
+    "customer_webhooks",
+    "metered",
+    "meter_events",
+];
+const BOOKS: [&str; 4] = [
+    "invoices",
+    "stripe_invoices",
+    "stripe_customers",
+    "billing_accounts",
+];
+
+async fn rows(plane: &Plane, table: &str, tenant: TenantId) -> i64 {
+    let sql = format!(
+        "SELECT count(*) FROM {table} WHERE tenant_id = '{}'",
+        tenant.0
+    );
+    plane.database.count(&sql).await
+}
+
+/// A row in each of `SETTINGS` and `BOOKS`.
+async fn paid(plane: &Plane, tenant: TenantId) {
+    let id = tenant.0;
+    let sql = format!(
+        "INSERT INTO access_key_uses VALUES ('{id}', 'VK1', now());
+         INSERT INTO spending (tenant_id, cap_cents, webhook_url, webhook_secret)
+             VALUES ('{id}', 500, 'https://example.com/hook-{id}', 'sealed-secret');
+         INSERT INTO usage_alerts VALUES ('{id}', 'storage', '2026-03-01', 50, '2026-03-01');
+         INSERT INTO customer_webhooks (id, tenant_id, body, created_at, next_attempt_at)
+             VALUES (gen_random_uuid(), '{id}', '{{}}', '2026-03-01', 'infinity');
+         INSERT INTO metered VALUES ('{id}', 'storage', '2026-03-01', 1);
+         INSERT INTO meter_events (identifier, tenant_id, live, customer_id, kind, quantity, at, created_at,
+                                   next_attempt_at)
+             VALUES ('{id}', '{id}', false, 'cus_{id}', 'storage', 1, '2026-03-01', '2026-03-01', '2026-03-01');
+         INSERT INTO invoices (id, tenant_id, company, email, currency, lines, total_cents, period_from, period_to,
+                               usage_to, issued_at)
+             VALUES (gen_random_uuid(), '{id}', 'Acme', 'to-{id}@example.com', 'usd', '[]', 149900, '2026-03-01',
+                     '2026-04-01', '2026-03-01', '2026-03-01');
+         INSERT INTO stripe_customers (tenant_id, live, customer_id) VALUES ('{id}', false, 'cus_{id}');
+         INSERT INTO stripe_invoices (invoice_id, tenant_id, live, status, currency, total_cents, amount_paid_cents,
+                                      created_at)
+             VALUES ('in_{id}', '{id}', false, 'paid', 'usd', 149900, 149900, '2026-03-01');
+         INSERT INTO billing_accounts (tenant_id, since) VALUES ('{id}', '2026-03-01') ON CONFLICT DO NOTHING;"
+    );
+    plane.database.execute(&sql).await;
 }
 
 #[tokio::test]
@@ -272,6 +355,9 @@ async fn after_its_time_objects_and_rows_go_and_what_bookkeeping_needs_stays() {
         tenant.0
     );
     plane.database.execute(&booked).await;
+    token(&plane, &ann.session).await;
+    paid(&plane, tenant).await;
+    paid(&plane, eve.session.tenant_id).await;
     delete(&plane, &ann.session, &name, PASSWORD).await.unwrap();
     let again = crate::sign_up::sign_up("ann@example.com");
     let taken = accounts::sign_up(&plane.cp, again, &Origin::default()).await;
@@ -319,12 +405,26 @@ async fn after_its_time_objects_and_rows_go_and_what_bookkeeping_needs_stays() {
         "bucket_usage",
         "tenant_usage",
         "leases",
+        "api_tokens",
+        "idempotent_requests",
+        "access_key_uses",
+        "spending",
+        "usage_alerts",
+        "customer_webhooks",
+        "metered",
+        "meter_events",
     ] {
-        let sql = format!(
-            "SELECT count(*) FROM {table} WHERE tenant_id = '{}'",
-            tenant.0
+        assert_eq!(rows(&plane, table, tenant).await, 0, "{table}");
+    }
+    for table in SETTINGS {
+        assert_eq!(
+            rows(&plane, table, eve.session.tenant_id).await,
+            1,
+            "{table}"
         );
-        assert_eq!(plane.database.count(&sql).await, 0, "{table}");
+    }
+    for table in BOOKS {
+        assert_eq!(rows(&plane, table, tenant).await, 1, "{table}");
     }
     let hours = format!(
         "SELECT count(*) FROM usage_hours WHERE tenant_id = '{}'",
@@ -408,6 +508,10 @@ async fn the_export_is_whole_and_holds_no_secret_and_nothing_of_anothers() {
         key(&plane, tenant).await;
         bucket(&plane, tenant, "photos").await;
     }
+    token(&plane, &ann.session).await;
+    for tenant in [ann.session.tenant_id, eve.session.tenant_id] {
+        paid(&plane, tenant).await;
+    }
     // More than one page.
     let many = format!(
         "INSERT INTO usage_hours SELECT '{}', timestamptz '2026-01-01' + n * interval '1 hour', gen_random_uuid(), '',
@@ -441,6 +545,14 @@ async fn the_export_is_whole_and_holds_no_secret_and_nothing_of_anothers() {
     assert_eq!(emails, ["ann@example.com", "bob@example.com"]);
     assert_eq!(read["access_keys"][0]["name"], "backup");
     assert_eq!(read["buckets"][0]["name"], "photos");
+    assert_eq!(read["api_tokens"][0]["name"], "deploy");
+    assert_eq!(read["invoices"][0]["total_cents"], 149_900);
+    assert_eq!(read["stripe_invoices"][0]["status"], "paid");
+    assert_eq!(read["alerts"][0]["cap_cents"], 500);
+    for section in ["api_tokens", "invoices", "stripe_invoices", "alerts"] {
+        assert_eq!(read[section].as_array().unwrap().len(), 1, "{section}");
+    }
+    assert!(!text.contains(&eve.session.tenant_id.to_string()));
     let hours = read["usage_by_hour"].as_array().unwrap();
     assert_eq!(hours.len(), 2500);
     assert!(
@@ -464,6 +576,8 @@ async fn the_export_is_whole_and_holds_no_secret_and_nothing_of_anothers() {
         "token_hash",
         "\"secret",
         "session_hash",
+        "webhook_secret",
+        "sealed-secret",
     ] {
         assert!(!text.contains(secret), "{secret}");
     }

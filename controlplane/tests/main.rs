@@ -14,6 +14,7 @@ mod buckets;
 mod console;
 mod database;
 mod deletion;
+mod deletion_billing;
 mod engine;
 mod isolation;
 mod leases;

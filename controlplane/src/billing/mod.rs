@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use wire::Revision;
+use wire::{Revision, TenantStatus};
 
 pub use alerts::{Spending, look_at, set_spending, spending};
 pub use by_hand::{Paid, mark_paid};
@@ -91,13 +91,17 @@ async fn facts(tx: &mut Tx, cp: &ControlPlane, tenant: &Tenant) -> Result<Facts,
 }
 
 /// Puts the tenant where it stands now: its status on every node, a mail and an entry in the audit log where that is
-/// another rung. Doing it twice does nothing twice. `None`: nodes have nothing new to hear. Needs a system transaction.
+/// another rung. Doing it twice does nothing twice. `None`: nodes have nothing new to hear. A deleted tenant stands nowhere
+/// until it is restored. Needs a system transaction.
 pub(crate) async fn settle(
     tx: &mut Tx,
     cp: &ControlPlane,
     id: TenantId,
 ) -> Result<Option<Revision>, Error> {
     let tenant = tenants::lock(tx, id).await?;
+    if tenant.operator_status == TenantStatus::Deleted {
+        return Ok(None);
+    }
     let facts = facts(tx, cp, &tenant).await?;
     let now = cp.clock().now();
     let standing = ladder::standing(&facts, now);
@@ -232,6 +236,11 @@ pub async fn deliver_webhooks(cp: &ControlPlane) -> Result<(), Error> {
     customer_webhook::deliver(cp).await
 }
 
+/// Does at Stripe what waits to be done there.
+pub async fn look_at_stripe(cp: &ControlPlane) -> Result<(), Error> {
+    stripe::look(cp).await
+}
+
 /// Runs until the control plane stops.
 pub(crate) async fn watch(cp: ControlPlane) {
     for round in 0u64.. {
@@ -242,7 +251,7 @@ pub(crate) async fn watch(cp: ControlPlane) {
         if let Err(error) = deliver_webhooks(&cp).await {
             tracing::warn!(%error, "customers' webhooks could not be sent");
         }
-        if let Err(error) = stripe::look(&cp).await {
+        if let Err(error) = look_at_stripe(&cp).await {
             tracing::warn!(%error, "Stripe could not be looked after");
         }
         if round.is_multiple_of(MEASURE_EVERY)

@@ -115,6 +115,25 @@ pub(crate) async fn revoke(
     Ok(done.rows_affected())
 }
 
+/// All of a tenant's. How many could still be used.
+pub(crate) async fn revoke_all(
+    tx: &mut Tx,
+    tenant: TenantId,
+    now: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let count = query_scalar!(
+        r#"WITH revoked AS (
+               UPDATE api_tokens SET revoked_at = $2 WHERE tenant_id = $1 AND revoked_at IS NULL RETURNING expires_at
+           )
+           SELECT count(*) FILTER (WHERE expires_at > $2) AS "count!" FROM revoked"#,
+        tenant.0,
+        now
+    )
+    .fetch_one(tx.connection())
+    .await?;
+    Ok(count)
+}
+
 /// Of this tenant's, those that ended before that time.
 pub(crate) async fn forget(
     tx: &mut Tx,

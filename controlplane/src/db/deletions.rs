@@ -99,8 +99,8 @@ pub(crate) async fn due(
     Ok(ids.into_iter().map(TenantId).collect())
 }
 
-/// Everything of the tenant's but its name and plan, its usage by hour and month, and its audit log. Members take their
-/// sessions, second steps and open links along.
+/// Everything of the tenant's but its name and plan, its usage by hour and month, what was paid, and its audit log.
+/// Members take their sessions, second steps, open links and API tokens along.
 pub(crate) async fn forget(tx: &mut Tx, id: TenantId, now: DateTime<Utc>) -> Result<(), Error> {
     macro_rules! delete {
         ($($statement:literal),* $(,)?) => {
@@ -111,6 +111,7 @@ pub(crate) async fn forget(tx: &mut Tx, id: TenantId, now: DateTime<Utc>) -> Res
         "DELETE FROM members WHERE tenant_id = $1",
         "DELETE FROM invitations WHERE tenant_id = $1",
         "DELETE FROM access_keys WHERE tenant_id = $1",
+        "DELETE FROM access_key_uses WHERE tenant_id = $1",
         "DELETE FROM refusals WHERE tenant_id = $1",
         "DELETE FROM allotments WHERE tenant_id = $1",
         "DELETE FROM demands WHERE tenant_id = $1",
@@ -119,6 +120,11 @@ pub(crate) async fn forget(tx: &mut Tx, id: TenantId, now: DateTime<Utc>) -> Res
         "DELETE FROM tenant_usage WHERE tenant_id = $1",
         "DELETE FROM usage_freed WHERE tenant_id = $1",
         "DELETE FROM usage_uploads WHERE tenant_id = $1",
+        "DELETE FROM spending WHERE tenant_id = $1",
+        "DELETE FROM usage_alerts WHERE tenant_id = $1",
+        "DELETE FROM customer_webhooks WHERE tenant_id = $1",
+        "DELETE FROM metered WHERE tenant_id = $1",
+        "DELETE FROM meter_events WHERE tenant_id = $1",
     );
     query!(
         "UPDATE tenants SET email = '', removed_at = $2 WHERE id = $1",

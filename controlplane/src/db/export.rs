@@ -51,6 +51,12 @@ pub(crate) async fn page(
                       'revoked_at', revoked_at, 'replaces', replaces) AS "row!"
                FROM access_keys WHERE tenant_id = $1 AND purpose = 'customer' ORDER BY created_at, access_key_id"#
         ),
+        Section::ApiTokens => rows!(
+            r#"SELECT jsonb_build_object('id', id, 'member_id', member_id, 'name', name, 'ending', ending,
+                      'scopes', scopes, 'made_by', made_by, 'created_at', created_at, 'expires_at', expires_at,
+                      'last_used_at', last_used_at, 'revoked_at', revoked_at) AS "row!"
+               FROM api_tokens WHERE tenant_id = $1 ORDER BY created_at, id"#
+        ),
         Section::Buckets => rows!(
             r#"SELECT jsonb_build_object('id', id, 'name', name, 'created_at', created_at, 'public_read', public_read,
                       'cors', cors, 'object_lock', object_lock) AS "row!"
@@ -76,6 +82,24 @@ pub(crate) async fn page(
                       'access_key_id', access_key_id, 'status', status, 'code', code, 'rule', rule,
                       'more', more) AS "row!"
                FROM refusals WHERE tenant_id = $1 ORDER BY at, request_id"#
+        ),
+        Section::Invoices => rows!(
+            r#"SELECT jsonb_build_object('id', id, 'number', number, 'company', company, 'email', email,
+                      'currency', currency, 'lines', lines, 'total_cents', total_cents, 'period_from', period_from,
+                      'period_to', period_to, 'issued_at', issued_at, 'paid_at', paid_at) AS "row!"
+               FROM invoices WHERE tenant_id = $1 ORDER BY number"#
+        ),
+        Section::StripeInvoices => rows!(
+            r#"SELECT jsonb_build_object('id', invoice_id, 'number', number, 'status', status, 'currency', currency,
+                      'total_cents', total_cents, 'amount_paid_cents', amount_paid_cents, 'created_at', created_at,
+                      'period_from', period_from, 'period_to', period_to, 'hosted_url', hosted_url,
+                      'pdf_url', pdf_url) AS "row!"
+               FROM stripe_invoices WHERE tenant_id = $1 ORDER BY created_at, invoice_id"#
+        ),
+        Section::Alerts => rows!(
+            r#"SELECT jsonb_build_object('cap_cents', cap_cents, 'refuse_at_cap', refuse_at_cap,
+                      'thresholds', thresholds, 'webhook_url', webhook_url) AS "row!"
+               FROM spending WHERE tenant_id = $1 ORDER BY tenant_id"#
         ),
         Section::AuditLog => rows!(
             r#"SELECT jsonb_build_object('id', id, 'at', at, 'actor', actor, 'action', action, 'target', target,

@@ -179,12 +179,28 @@ pub(crate) async fn put_mirror(
     Ok(())
 }
 
-/// Customers that have a subscription, or had one until lately.
+/// Customers of deleted tenants that have a subscription, or of whom that is not known since the tenant was deleted.
+pub(crate) async fn to_cancel(tx: &mut Tx, live: bool) -> Result<Vec<String>, Error> {
+    let customers = query_scalar!(
+        "SELECT c.customer_id FROM stripe_customers c JOIN tenants t ON t.id = c.tenant_id
+         WHERE c.live = $1 AND t.status = 'deleted'
+           AND (c.fetched_at IS NULL OR c.fetched_at <= t.deleted_at
+                OR c.subscription_status NOT IN ('canceled', 'incomplete_expired'))
+         ORDER BY c.customer_id",
+        live
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(customers)
+}
+
+/// Customers of tenants that are not deleted, that have a subscription or had one until lately.
 pub(crate) async fn subscribed(tx: &mut Tx, live: bool) -> Result<Vec<String>, Error> {
     let customers = query_scalar!(
-        "SELECT customer_id FROM stripe_customers
-         WHERE live = $1 AND (subscription_status IN ('active', 'trialing', 'past_due', 'unpaid') OR last_to IS NOT NULL)
-         ORDER BY customer_id",
+        "SELECT c.customer_id FROM stripe_customers c JOIN tenants t ON t.id = c.tenant_id
+         WHERE c.live = $1 AND t.status <> 'deleted'
+           AND (c.subscription_status IN ('active', 'trialing', 'past_due', 'unpaid') OR c.last_to IS NOT NULL)
+         ORDER BY c.customer_id",
         live
     )
     .fetch_all(tx.connection())

@@ -15,7 +15,7 @@ use crate::accounts::{Act, Role, Session, confirm, password};
 use crate::ids::TenantId;
 use crate::mail::{self, AccountDeleted};
 use crate::usage::{self, Stored};
-use crate::{ControlPlane, Error, Origin, Tx, audit, db, tenants};
+use crate::{ControlPlane, Error, Origin, Tx, audit, billing, db, tenants};
 
 /// Longer than any node that was cut off goes on serving from its cache.
 pub const GRACE: Duration = Duration::days(30);
@@ -60,7 +60,8 @@ pub async fn extent(tx: &mut Tx, cp: &ControlPlane) -> Result<Extent, Error> {
 }
 
 /// The owner's alone. Asks for the company's name, the password, and a second step where there is one; fields that may
-/// be refused: `company`, `password`, `code`. Every key is revoked, every session ends, and everybody is told.
+/// be refused: `company`, `password`, `code`. Every key and API token is revoked, every session ends, and everybody is told. Its subscription
+/// in Stripe is cancelled by the next look that reaches Stripe.
 pub async fn delete(
     cp: &ControlPlane,
     by: &Session,
@@ -90,6 +91,7 @@ pub async fn delete(
     }
     let remove_after = now + GRACE;
     let keys = db::access_keys::revoke_all(&mut tx, id, now).await?;
+    let tokens = db::api_tokens::revoke_all(&mut tx, id, now).await?;
     db::deletions::begin(&mut tx, id, now, remove_after).await?;
     db::deletions::end_log_ins(&mut tx, id).await?;
     let letter = AccountDeleted {
@@ -102,7 +104,9 @@ pub async fn delete(
     for member in &members {
         mail::enqueue(&mut tx, cp, &member.email, &letter, None).await?;
     }
-    let details = json!({ "access_keys_revoked": keys, "remove_after": remove_after });
+    let details = json!({
+        "access_keys_revoked": keys, "api_tokens_revoked": tokens, "remove_after": remove_after,
+    });
     audit::record(
         &mut tx,
         cp,
@@ -121,7 +125,8 @@ pub async fn delete(
     })
 }
 
-/// Members log in again as before, and to nodes the tenant is what it was; its access keys stay revoked. Refused with
+/// Members log in again as before; access keys and API tokens stay revoked, and a subscription that was cancelled stays
+/// so: the tenant stands where that puts it until it subscribes anew. To nodes it is what it was otherwise. Refused with
 /// `not_restorable` if it is not deleted, or its time is over. Needs a system transaction.
 pub async fn restore(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Revision, Error> {
     let tenant = tenants::lock(tx, id).await?;
@@ -135,6 +140,7 @@ pub async fn restore(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Rev
         });
     }
     audit::record(tx, cp, Some(id), "tenant.restore", &tenant.name, json!({})).await?;
+    billing::settle(tx, cp, id).await?;
     db::revision::next_for_tenant(tx, id).await
 }
 

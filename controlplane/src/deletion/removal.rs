@@ -1,5 +1,6 @@
 //! Removes what deleted accounts have left, once their time is over: objects at the engine, then rows.
-//! What bookkeeping needs stays: the tenant's name and plan, its usage by the hour, and its audit log.
+//! What bookkeeping needs stays: the tenant's name and plan, its usage by the hour, its invoices and
+//! where it stood with paying, and its audit log.
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@
 //! here, by the plan's id and nothing else that a client sent.
 
 use serde_json::json;
+use wire::TenantStatus;
 
 use super::client::Stripe;
 use super::events::no_stripe;
@@ -33,6 +34,9 @@ pub async fn checkout(
         "The plan is not in Stripe yet; the operator puts it there with `vaultaire billing sync`.",
     ))?;
     let tenant = tenants::lock(&mut tx, tenant).await?;
+    if tenant.operator_status == TenantStatus::Deleted {
+        return Err(Error::NotFound("tenant"));
+    }
     let mirror = rows::mirror(&mut tx, tenant.id, stripe.live()).await?;
     if mirror.as_ref().is_some_and(super::Mirror::is_subscribed) {
         return Err(Error::Conflict {

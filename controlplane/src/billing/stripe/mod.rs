@@ -1,6 +1,7 @@
 //! Stripe: what this system asks of it, what it says, and the copy of its state that the ladder reads. Whatever Stripe
 //! says has happened, its present state is fetched and counts, so that order and repetition do not matter.
 
+mod cancel;
 mod checkout;
 mod client;
 mod events;
@@ -46,11 +47,12 @@ impl fmt::Debug for StripeConfig {
     }
 }
 
-/// Events that failed, again, and whatever waits to be told.
+/// What deleted tenants have left there, events that failed, again, and whatever waits to be told.
 pub(super) async fn look(cp: &ControlPlane) -> Result<(), Error> {
     let Some(stripe) = cp.stripe() else {
         return Ok(());
     };
+    cancel::of_deleted(cp, stripe).await?;
     events::retry_due(cp, stripe).await?;
     meters::send(cp, stripe).await?;
     reconcile::daily(cp).await
