@@ -204,6 +204,9 @@ async fn the_operator_restores_it_within_its_time_as_it_was() {
     let ann = plane.sign_up("ann@example.com").await;
     let (tenant, name) = (ann.session.tenant_id, ann.session.company.clone());
     key(&plane, tenant).await;
+    // A trial goes on ending while its account is deleted.
+    let endless = "UPDATE tenants SET trial_ends_at = NULL";
+    plane.database.execute(endless).await;
     let old = token(&plane, &ann.session).await;
     let (engine_bucket, _) = bucket(&plane, tenant, "photos").await;
     let path = format!("/tenants/{tenant}");

@@ -73,6 +73,7 @@ async fn an_account_is_deleted_with_a_receipt() {
             && page.has("1 bucket with")
     );
     assert!(page.has("30 days") && page.has("What bookkeeping requires"));
+    assert!(page.has("no further payment is taken"));
     for (company, password, field) in [
         ("engines", PASSWORD, "company"),
         ("Engines", "not hers", "password"),
