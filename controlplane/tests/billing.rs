@@ -197,6 +197,27 @@ async fn an_operators_suspension_is_the_operators() {
 }
 
 #[tokio::test]
+async fn nothing_is_paid_for_a_plan_that_costs_nothing_unless_the_operator_says_what() {
+    let plane = Plane::start().await;
+    let tenant = plane.tenant("one@example.com").await.id;
+    let until = "2027-01-01";
+    let (status, refused) = pay(&plane, tenant, json!({ "until": until })).await;
+    assert_eq!(
+        (status, refused["field"].as_str()),
+        (StatusCode::UNPROCESSABLE_ENTITY, Some("price_cents")),
+        "{refused}"
+    );
+    let said = json!({ "until": until, "price_cents": 5_000 });
+    let (status, paid) = pay(&plane, tenant, said).await;
+    assert_eq!(
+        (status, paid["total_cents"].as_i64()),
+        (StatusCode::OK, Some(5_000)),
+        "{paid}"
+    );
+    plane.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_paid_by_hand_is_invoiced_to_the_cent() {
     let plane = Plane::start().await;
     let tenant = business(&plane, "one@example.com").await;

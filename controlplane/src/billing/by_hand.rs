@@ -52,6 +52,13 @@ pub async fn mark_paid(
             return Err(Error::validation("price_cents", "It is 0 or more."));
         }
         Some(cents) => cents,
+        None if tenant.plan.price_cents == 0 => {
+            let message = format!(
+                "The plan `{}` costs nothing: give the tenant another first, or say what was paid.",
+                tenant.plan.id
+            );
+            return Err(Error::validation("price_cents", message));
+        }
         None => tenant.plan.price_cents.saturating_mul(i64::from(months)),
     };
     let mut lines = vec![InvoiceLine {
