@@ -2,12 +2,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz conformance screenshots lighthouse bench lint sqlx cargo
+.PHONY: help run test fuzz conformance screenshots lighthouse bench deploy-check lint sqlx cargo
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
 help: ## What can be made
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 run: cargo ## Build and start everything on this machine; ARGS="--data-dir DIR …" is handed on
 	@scripts/install-tools run
@@ -39,6 +39,9 @@ lighthouse: cargo ## Lighthouse on every page of the dashboard (needs Node); wri
 
 bench: cargo ## Vaultaire beside nginx, rclone and s3s-proxy, and a fleet with 100,000 tenants; writes docs/BENCHMARKS.md; ONLY=sides|neighbours|fleet
 	@scripts/bench
+
+deploy-check: ## The files in deploy/: schemas, linters, names of settings and metrics (no cargo; not part of `make test`)
+	@scripts/deploy-check
 
 lint: cargo ## Format and clippy, warnings denied
 	@cargo fmt --all --check
