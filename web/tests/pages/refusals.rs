@@ -6,7 +6,7 @@ use http::StatusCode;
 use crate::site::Site;
 
 /// One refusal for each of these requests, a second apart, the last one newest.
-async fn refuse(site: &Site, email: &str, rule: &str, ids: &[String]) {
+pub async fn refuse(site: &Site, email: &str, rule: &str, ids: &[String]) {
     let begun = site.clock.now() - Duration::hours(1);
     for (second, id) in ids.iter().enumerate() {
         let at = begun + Duration::seconds(i64::try_from(second).expect("few"));

@@ -6,7 +6,7 @@ use tower::ServiceExt;
 
 use crate::site::{Browser, Page, Site};
 
-async fn make(browser: &mut Browser, name: &str, scopes: &[&str]) -> Page {
+pub async fn make(browser: &mut Browser, name: &str, scopes: &[&str]) -> Page {
     let form = browser.get("/api-tokens").await;
     let mut fields = vec![("name", name), ("days", "30")];
     fields.extend(scopes.iter().map(|scope| ("scope", *scope)));
@@ -26,7 +26,7 @@ async fn a_token_is_shown_once_works_and_is_revoked() {
     let site = Site::start().await;
     let mut ada = site.member("Engines", "ada@engines.example").await;
     let mut eve = site.member("Evil", "eve@evil.example").await;
-    let made = make(&mut ada, "deploy", &["read", "buckets"]).await;
+    let made = make(&mut ada, "orbit seven", &["read", "buckets"]).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.body);
     let token = made.element("api-token").to_owned();
     assert!(token.starts_with("vlt_"), "{token}");
@@ -34,7 +34,7 @@ async fn a_token_is_shown_once_works_and_is_revoked() {
     assert_eq!(whoami(&site, &token).await, StatusCode::OK);
     let list = ada.get("/api-tokens").await;
     assert!(!list.has(&token) && list.has(&format!("vlt_…{}", &token[token.len() - 4..])));
-    assert!(!eve.get("/api-tokens").await.has("deploy"));
+    assert!(!eve.get("/api-tokens").await.has("orbit seven"));
 
     let (_, id) = list
         .body

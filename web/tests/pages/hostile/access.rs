@@ -5,7 +5,9 @@ use controlplane::accounts::{Role, may};
 use http::{Method, Request, StatusCode};
 use web::Access;
 
+use crate::refusals::refuse;
 use crate::site::{Browser, PASSWORD, Page, Site, create_key, pair};
+use crate::tokens::make;
 
 pub fn concrete(path: &str) -> String {
     path.replace("{access_key_id}", "VLT00000000000000000")
@@ -250,8 +252,29 @@ async fn ids_of(site: &Site, owner: &mut Browser, email: &str) -> Vec<(&'static 
     let form = owner.get("/members").await;
     let fields = [("email", "invited@engines.example"), ("role", "billing")];
     owner.submit("/members", &form, &fields).await;
+    let request = "00000000000000AA".to_owned();
+    refuse(site, email, "rate_limit", std::slice::from_ref(&request)).await;
+    make(owner, "theirs", &["read"]).await;
+    let tokens = owner.get("/api-tokens").await;
+    let (passkey, invoice) = (format!("{:032x}", 10), format!("{:032x}", 11));
+    site.sql(&format!(
+        "INSERT INTO passkeys (id, tenant_id, member_id, name, credential_id, static_state, dynamic_state, created_at)
+             SELECT '{passkey}', tenant_id, id, 'theirs', 'theirs', '', '1234567', now() FROM members WHERE email = '{email}'"
+    ))
+    .await;
+    site.sql(&format!(
+        "INSERT INTO invoices (id, tenant_id, company, email, currency, lines, total_cents, period_from, period_to, usage_to,
+                               issued_at)
+             SELECT '{invoice}', tenant_id, 'theirs', email, 'usd', '[]', 0, now(), now() + interval '1 day', now(), now()
+             FROM members WHERE email = '{email}'"
+    ))
+    .await;
     let (team, account) = (owner.get("/members").await, owner.get("/account").await);
     vec![
+        ("{request_id}", request),
+        ("{api_token_id}", after(&tokens, "data-revoke-token=\"")),
+        ("{passkey_id}", passkey),
+        ("{invoice_id}", invoice),
         ("{bucket}", "theirs".to_owned()),
         ("{access_key_id}", key.element("access-key-id").to_owned()),
         ("{member_id}", after(&team, "data-member=\"")),
