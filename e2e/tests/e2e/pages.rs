@@ -20,11 +20,19 @@ const HEAVIEST: u64 = 100_000;
 const SLOWEST: f64 = 5_000.0;
 
 /// What answers a GET and is no page.
-const NO_PAGES: [&str; 4] = [
+const NO_PAGES: [&str; 6] = [
     "/static/{name}",
     "/audit-log.csv",
     "/usage.csv",
+    "/billing/usage.csv",
+    "/billing/invoices/{invoice_id}",
     "/buckets/{bucket}/download",
+];
+/// Pages of what does not come to be here: a refusal (`usage.rs` looks at it), a passkey (`passkeys.rs`).
+const ELSEWHERE: [&str; 3] = [
+    "/refusals/{request_id}",
+    "/account/passkeys/{passkey_id}",
+    "/account/passkeys/{passkey_id}/remove",
 ];
 /// Pages that take more than a session: a second step that is on, or a log-in that waits for it.
 const SECOND_STEP: [&str; 2] = [
@@ -147,6 +155,7 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
             ("{member_id}", member),
             ("{invitation_id}", invitation),
             ("{session_id}", "0".repeat(32)),
+            ("{api_token_id}", "0".repeat(32)),
         ],
         queries,
     }
@@ -181,8 +190,10 @@ pub async fn pages(
     };
     let mut pages = Vec::new();
     for route in routes() {
-        let apart = SECOND_STEP.contains(&route.path.as_str()) || route.path == HALF_A_LOG_IN;
-        if route.public != public || apart || NO_PAGES.contains(&route.path.as_str()) {
+        let path = route.path.as_str();
+        let apart = SECOND_STEP.contains(&path) || path == HALF_A_LOG_IN;
+        let apart = apart || ELSEWHERE.contains(&path) || NO_PAGES.contains(&path);
+        if route.public != public || apart {
             continue;
         }
         let address = furniture.address(&route.path);

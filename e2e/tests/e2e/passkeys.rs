@@ -64,7 +64,16 @@ async fn a_passkey_opens_the_log_in_alone_and_after_the_password() {
     browser.find("#create-first-key").await;
 
     browser.goto(&format!("{host}/account")).await;
+    let passkey = browser.find("[data-rename]").await;
+    let passkey = passkey.attr("href").await.ok().flatten();
+    let passkey = passkey.expect("its address");
+    browser.goto(&format!("{host}{passkey}")).await;
+    browser.find("#name").await;
+    assert_eq!(violations(&browser, "its name").await, Vec::<String>::new());
+    browser.goto(&format!("{host}/account")).await;
     browser.click("[data-remove]").await;
+    browser.find("#password").await;
+    assert_eq!(violations(&browser, "its end").await, Vec::<String>::new());
     browser.fill("#password", PASSWORD).await;
     browser.click("#submit").await;
     browser.says("#notice", "The passkey is removed").await;
