@@ -375,7 +375,7 @@ async fn told(history: &[Turn], mut chance: Option<StdRng>) -> (Value, Vec<(Stri
 }
 
 #[tokio::test]
-async fn any_order_and_repetition_of_any_history_ends_the_same() {
+async fn row_12_any_order_and_repetition_of_any_history_ends_the_same() {
     use Turn::{CardFails, CardPays, Days};
     let mut histories = vec![vec![CardFails, Days(31), Days(4), CardPays, Days(6)]];
     histories.extend((0..6).map(|seed| history(&mut StdRng::seed_from_u64(seed))));

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::standin::{PAYS, SECRET, World, sign};
 
 #[tokio::test]
-async fn what_is_not_signed_as_it_is_is_refused_and_leaves_nothing() {
+async fn row_11_what_is_not_signed_as_it_is_is_refused_and_leaves_nothing() {
     let mut world = World::start().await;
     world.buys("one@example.com", PAYS).await;
     let events = world.untold().await;
@@ -46,7 +46,7 @@ async fn what_is_not_signed_as_it_is_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_that_a_client_or_a_test_says_activates_anything() {
+async fn row_13_nothing_that_a_client_or_a_test_says_activates_anything() {
     let mut world = World::in_mode(true).await;
     billing::sync(&world.plane.cp, Origin::default())
         .await
