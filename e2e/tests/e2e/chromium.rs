@@ -130,6 +130,23 @@ impl Chromium {
         }
     }
 
+    /// Opens the page again and again until it says this: what nodes count is booked in batches, a moment later.
+    pub async fn opens_to_say(&self, url: &str, css: &str, part: &str) {
+        let begun = Instant::now();
+        loop {
+            self.goto(url).await;
+            let text = self.text(css).await;
+            if text.contains(part) {
+                return;
+            }
+            assert!(
+                begun.elapsed() < WITHIN,
+                "{css} of {url} says {text:?}, not {part:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
     /// All its text, also what is folded away.
     pub async fn content(&self, css: &str) -> String {
         let text = self.find(css).await.prop("textContent").await;

@@ -114,9 +114,9 @@ async fn live(browser: &Chromium, css: &str, part: &str) {
 }
 
 async fn pages(stack: &Stack, browser: &Chromium, key: &Client) {
-    browser.goto(&format!("{}/usage", stack.web())).await;
-    assert!(browser.text("#stored-now").await.contains("1.5 MB"));
-    assert!(browser.text("#bytes-out").await.contains("1.5 MB"));
+    let usage = format!("{}/usage", stack.web());
+    browser.opens_to_say(&usage, "#stored-now", "1.5 MB").await;
+    browser.opens_to_say(&usage, "#bytes-out", "1.5 MB").await;
     browser.click("a[href*='by=bucket']").await;
     browser.says("#usage", "orbits").await;
     browser.click("#usage td.name a").await;
