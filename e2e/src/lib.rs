@@ -3,6 +3,7 @@
 
 pub mod balancer;
 pub mod client;
+pub mod doorman;
 pub mod engine;
 pub mod hammer;
 pub mod http;
