@@ -63,6 +63,26 @@ pub fn stripe_npm() -> Option<PathBuf> {
     place.join("node_modules").exists().then_some(place)
 }
 
+/// Folder of the further clients that the book shows.
+pub fn book_tools() -> PathBuf {
+    installed(folder().join("book/bin"))
+}
+
+/// Folder of their Python packages.
+pub fn book_packages() -> PathBuf {
+    let lib = installed(folder().join("book/lib"));
+    let versions = std::fs::read_dir(lib).into_iter().flatten().flatten();
+    let mut found = versions.map(|version| version.path().join("site-packages"));
+    let found = found.find(|packages| packages.exists());
+    found.expect("an environment of Python has packages")
+}
+
+/// Folder of the npm packages that the book shows, where there is a Node.js that runs them.
+pub fn book_npm() -> Option<PathBuf> {
+    let place = folder().join("book-npm/node_modules");
+    place.exists().then_some(place)
+}
+
 /// A script in `e2e/stripe`.
 pub fn stripe_script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

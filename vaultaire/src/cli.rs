@@ -1,6 +1,8 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
 mod billing;
+#[cfg(test)]
+mod reference;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
