@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_start_of_a_node_is_worth_one_burst() {
-        let (begun, burst) = every(1, 35);
+        let (begun, burst) = every(1, 28);
         assert!(judge(&burst, &[], 10.0, 10.0).is_err());
         assert_eq!(judge(&burst, &[begun], 10.0, 10.0), Ok(()));
     }
