@@ -24,6 +24,7 @@ mod mailbox;
 mod members;
 mod nodes;
 mod object_lock;
+mod operators;
 mod passkeys;
 mod plane;
 mod probe;

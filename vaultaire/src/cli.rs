@@ -1,6 +1,7 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
 mod billing;
+mod operator;
 #[cfg(test)]
 mod reference;
 
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
+pub use operator::OperatorCommand;
 
 use crate::admin::duration::{self, Seconds};
 
@@ -62,6 +64,9 @@ pub enum Command {
     /// The log of changes
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Those who may log in to the operators' pages
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
     #[command(hide = true)]
     MakeTenants {

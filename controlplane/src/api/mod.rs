@@ -10,6 +10,7 @@ mod fleet;
 mod health;
 mod json;
 mod node;
+mod operators;
 mod request;
 mod usage;
 

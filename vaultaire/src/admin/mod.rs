@@ -7,6 +7,7 @@ pub mod client;
 pub mod duration;
 pub mod key;
 pub mod lists;
+pub mod operator;
 pub mod plan;
 pub mod table;
 pub mod tenant;
