@@ -192,3 +192,7 @@ impl IntoResponse for Error {
         response
     }
 }
+
+#[cfg(test)]
+#[path = "error_tests.rs"]
+mod tests;

@@ -26,6 +26,7 @@ pub mod limits;
 mod mail;
 pub mod members;
 pub mod nodes;
+pub mod operators;
 mod passwords;
 mod plane;
 pub mod plans;

@@ -169,8 +169,8 @@ async fn new_buckets_go_to_the_tenants_engine_or_to_the_default_and_old_ones_sta
     );
 
     // Each is deleted where it is.
-    assert_eq!(delete(&plane, &node, &one, "first").await, ok(200));
-    assert_eq!(delete(&plane, &node, &one, "second").await, ok(200));
+    assert_eq!(delete(&plane, &node, &one, "first").await, ok(204));
+    assert_eq!(delete(&plane, &node, &one, "second").await, ok(204));
     assert_eq!((plane.engine.buckets().len(), east.buckets().len()), (1, 0));
 
     let (status, _) = change(
@@ -260,7 +260,7 @@ async fn an_engine_in_use_is_not_disabled_and_a_disabled_one_takes_no_new_bucket
     // It is not forgotten while a bucket is on it, and the bucket can be deleted.
     let gone = change(&plane, Method::DELETE, "/engines/east", none.clone()).await;
     assert_eq!(gone, in_use);
-    assert_eq!(delete(&plane, &node, &one, "photos").await, ok(200));
+    assert_eq!(delete(&plane, &node, &one, "photos").await, ok(204));
     assert!(east.buckets().is_empty());
     assert_eq!(
         change(&plane, Method::POST, "/engines/east/enable", none.clone()).await,

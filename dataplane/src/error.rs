@@ -17,6 +17,9 @@ macro_rules! codes {
         pub enum Code { $($code,)* }
 
         impl Code {
+            #[cfg(test)]
+            pub const ALL: &[Code] = &[$(Code::$code,)*];
+
             pub fn as_str(self) -> &'static str {
                 match self { $(Code::$code => stringify!($code),)* }
             }

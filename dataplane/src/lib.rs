@@ -47,6 +47,8 @@ mod strangers;
 mod tenants;
 mod timestamp;
 mod tls;
+#[cfg(test)]
+mod troubleshooting;
 mod uplink;
 mod upstream;
 mod usage;

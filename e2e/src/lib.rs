@@ -2,6 +2,7 @@
 //! It imports no code of the product, and asks it nothing that an operator or a customer could not ask.
 
 pub mod balancer;
+pub mod book;
 pub mod client;
 pub mod doorman;
 pub mod engine;

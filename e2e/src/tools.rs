@@ -3,11 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-/// `target/<profile>/vaultaire`, made by the same cargo as this test (`target/<profile>/deps/e2e-…`).
+/// `target/<profile>/vaultaire`, made by the same cargo as this test (`target/<profile>/deps/e2e-…`), or as this program
+/// beside it.
 pub fn vaultaire() -> PathBuf {
     let own = std::env::current_exe().expect("a process knows its own file");
-    let profile = own.parent().and_then(Path::parent);
-    let binary = profile.expect("a test is in deps").join("vaultaire");
+    let place = own.parent().expect("a file is in a folder");
+    let profile = match place.ends_with("deps") {
+        true => place.parent().expect("deps is in a folder"),
+        false => place,
+    };
+    let binary = profile.join("vaultaire");
     assert!(
         binary.exists(),
         "{} is missing: run `make test`, or build it with `cargo build -p vaultaire`",
@@ -56,6 +61,26 @@ pub fn stripe_python() -> PathBuf {
 pub fn stripe_npm() -> Option<PathBuf> {
     let place = folder().join("stripe-npm");
     place.join("node_modules").exists().then_some(place)
+}
+
+/// Folder of the further clients that the book shows.
+pub fn book_tools() -> PathBuf {
+    installed(folder().join("book/bin"))
+}
+
+/// Folder of their Python packages.
+pub fn book_packages() -> PathBuf {
+    let lib = installed(folder().join("book/lib"));
+    let versions = std::fs::read_dir(lib).into_iter().flatten().flatten();
+    let mut found = versions.map(|version| version.path().join("site-packages"));
+    let found = found.find(|packages| packages.exists());
+    found.expect("an environment of Python has packages")
+}
+
+/// Folder of the npm packages that the book shows, where there is a Node.js that runs them.
+pub fn book_npm() -> Option<PathBuf> {
+    let place = folder().join("book-npm/node_modules");
+    place.exists().then_some(place)
 }
 
 /// A script in `e2e/stripe`.

@@ -2,6 +2,9 @@
 
 mod billing;
 mod engine;
+mod operator;
+#[cfg(test)]
+mod reference;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
 pub use engine::{DriftArguments, EngineCommand, NewEngine};
+pub use operator::OperatorCommand;
 
 use crate::admin::duration::{self, Seconds};
 
@@ -67,6 +71,9 @@ pub enum Command {
     /// The log of changes
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Those who may log in to the operators' pages
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
     #[command(hide = true)]
     MakeTenants {

@@ -82,6 +82,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Drift(arguments) => {
             one_thread()?.block_on(admin::engine::drift(arguments, &environment))
         }
+        Command::Operator(command) => {
+            one_thread()?.block_on(admin::operator::run(command, &environment))
+        }
         Command::Audit(command) => one_thread()?.block_on(admin::audit::run(command, &environment)),
         Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
     }

@@ -118,7 +118,7 @@ pub async fn find(
 }
 
 /// Where a request came from, as far as this process can know it.
-fn origin(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Origin {
+pub fn origin(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Origin {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     let user_agent = headers.get(header::USER_AGENT);
     let trusted = &app.cp.config().trusted_proxies;

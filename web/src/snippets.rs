@@ -160,4 +160,59 @@ mod tests {
         assert!(tls.contains("host_base = s3.example\n"));
         assert!(tls.contains("use_https = True\n"));
     }
+
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/connect.md");
+
+    /// The page with each marked block replaced by what the dashboard shows.
+    fn page_as_shown(page: &str) -> (String, usize) {
+        let shown = Snippets::new(Credentials {
+            endpoint: "http://127.0.0.1:9000",
+            region: "us-east-1",
+            access_key_id: "YOUR_ACCESS_KEY_ID",
+            secret_access_key: "YOUR_SECRET_ACCESS_KEY",
+        });
+        let shown = shown.expect("templates");
+        let (mut made, mut found) = (String::new(), 0);
+        let mut parts = page.split("<!-- as the dashboard shows it: ");
+        made.push_str(parts.next().unwrap_or_default());
+        for part in parts {
+            let (name, rest) = part.split_once(" -->\n").expect("a mark has an end");
+            let (fence, rest) = rest.split_once('\n').expect("a block follows");
+            let (_, rest) = rest.split_once("\n```\n").expect("it has an end");
+            let text = match name {
+                "aws" => &shown.aws,
+                "rclone" => &shown.rclone,
+                "boto3" => &shown.boto3,
+                "s3cmd" => &shown.s3cmd,
+                "restic" => &shown.restic,
+                "terraform" => &shown.terraform,
+                "javascript" => &shown.javascript,
+                "rust" => &shown.rust,
+                "go" => &shown.go,
+                other => panic!("there is no snippet {other}"),
+            };
+            let text = text.trim_end();
+            made.push_str(&format!(
+                "<!-- as the dashboard shows it: {name} -->\n{fence}\n{text}\n```\n{rest}"
+            ));
+            found += 1;
+        }
+        (made, found)
+    }
+
+    /// `UPDATE_DOCS=1 cargo test -p web --lib snippets` writes it anew.
+    #[test]
+    fn the_book_shows_what_the_dashboard_shows() {
+        let page = std::fs::read_to_string(PAGE).expect("the book has a page about clients");
+        let (made, found) = page_as_shown(&page);
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(PAGE, &made).expect("it can be written");
+            return;
+        }
+        assert!(
+            made == page,
+            "docs/connect.md shows something else than /connect: UPDATE_DOCS=1 writes it anew"
+        );
+        assert_eq!(found, 9);
+    }
 }

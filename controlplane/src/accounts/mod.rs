@@ -12,7 +12,7 @@ mod role;
 mod sessions;
 mod sign_up;
 mod throttle;
-mod totp;
+pub(crate) mod totp;
 
 use std::fmt;
 
@@ -52,7 +52,8 @@ const IDLE: Duration = Duration::days(2);
 const ABSOLUTE: Duration = Duration::days(14);
 const TOUCH_AFTER: Duration = Duration::minutes(5);
 /// A link in a mail was used, is too old, or never was.
-const DEAD_LINK: &str = "This link was used already, is too old, or was replaced by a newer one.";
+pub(crate) const DEAD_LINK: &str =
+    "This link was used already, is too old, or was replaced by a newer one.";
 
 /// What the browser's cookie holds. Only its SHA-256 is stored.
 #[derive(Clone, PartialEq, Eq)]

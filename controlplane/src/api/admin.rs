@@ -21,6 +21,7 @@ use super::deletions;
 use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
 use super::json::Body;
 use super::node::bearer;
+use super::operators;
 use super::usage;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
@@ -107,6 +108,18 @@ fn own_routes() -> Vec<Route> {
         (Method::POST, "/nodes/{id}/accept", post(accept_node)),
         (Method::POST, "/join-tokens", post(create_join_token)),
         (Method::GET, "/audit/verify", get(super::audit::verify)),
+        (Method::GET, "/operators", get(operators::list)),
+        (Method::POST, "/operators", post(operators::create)),
+        (
+            Method::POST,
+            "/operators/{id}/reset",
+            post(operators::reset),
+        ),
+        (
+            Method::POST,
+            "/operators/{id}/disable",
+            post(operators::disable),
+        ),
     ]
 }
 

@@ -11,6 +11,7 @@ mod fleet;
 mod health;
 mod json;
 mod node;
+mod operators;
 mod request;
 mod usage;
 

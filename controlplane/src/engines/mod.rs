@@ -495,7 +495,8 @@ mod tests {
 
     #[test]
     fn a_refusal_names_the_field() {
-        let cases: [(&str, fn(&mut New)); 8] = [
+        type Mistake = fn(&mut New);
+        let cases: [(&str, Mistake); 8] = [
             ("endpoint", |n| n.endpoint = "s3.example".to_owned()),
             ("endpoint", |n| {
                 n.endpoint = "https://s3.example/bucket".to_owned()

@@ -4,7 +4,7 @@
 mod bucket;
 mod object;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,8 +31,6 @@ struct Inner {
     refusing: Mutex<Option<(Method, String)>>,
     /// Access key ids that are let in; empty: every one.
     accounts: Mutex<Vec<String>>,
-    /// Access key ids of requests that came.
-    asked_by: Mutex<BTreeSet<String>>,
 }
 
 /// What it does about what it is not able to.
@@ -128,7 +126,6 @@ impl Engine {
             abilities: Mutex::new((ALL, Lack::NotImplemented)),
             refusing: Mutex::default(),
             accounts: Mutex::default(),
-            asked_by: Mutex::default(),
         }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -165,18 +162,10 @@ impl Engine {
         *self.0.accounts.lock().unwrap() = accounts.iter().map(ToString::to_string).collect();
     }
 
-    /// By which access key ids it was asked since the last time that somebody wanted to know.
-    pub fn asked_by(&self) -> Vec<String> {
-        let asked = std::mem::take(&mut *self.0.asked_by.lock().unwrap());
-        asked.into_iter().collect()
-    }
-
     /// A bucket that was made past the control plane, at that time.
     pub fn make(&self, name: &str, created_at: &str, keys: &[&str]) {
-        let mut bucket = Bucket {
-            created_at: created_at.to_owned(),
-            ..Bucket::default()
-        };
+        let mut bucket = Bucket::default();
+        bucket.created_at = created_at.to_owned();
         keys.iter().for_each(|key| bucket.put(key));
         let mut buckets = self.0.buckets.lock().unwrap();
         buckets.insert(name.to_owned(), bucket);
@@ -214,7 +203,6 @@ async fn answer(State(engine): State<Engine>, request: Request) -> Response {
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
     }
     let account = account(&head.headers);
-    engine.0.asked_by.lock().unwrap().insert(account.clone());
     let accounts = engine.0.accounts.lock().unwrap().clone();
     if !accounts.is_empty() && !accounts.contains(&account) {
         return refuse(StatusCode::FORBIDDEN, "InvalidAccessKeyId");

@@ -4,6 +4,7 @@
 use std::process::Command;
 use std::time::Duration;
 
+use e2e::book::{self, Block, Kind};
 use e2e::process::{clear_environment, succeed};
 use e2e::{Stack, logs, tools};
 
@@ -58,9 +59,13 @@ async fn the_guides_examples_work_and_a_revoked_token_does_not() {
         succeed(&mut bash, Duration::from_secs(120))
     };
     let guide = std::fs::read_to_string(tools::of_the_project("docs/API.md")).unwrap();
-    let blocks: Vec<&str> = guide.split("```sh\n").skip(1).collect();
-    let blocks = blocks.iter().filter_map(|block| block.split("```").next());
-    let script: Vec<&str> = blocks.collect();
+    let blocks = book::read(&guide).expect("its blocks say how they are tried");
+    let commands = |block: &&Block| matches!(block.kind, Kind::Run { .. });
+    let script: Vec<&str> = blocks
+        .iter()
+        .filter(commands)
+        .map(|block| block.text.as_str())
+        .collect();
     assert!(script.len() >= 6, "{}", script.len());
     let said = shell(&script.join("\n"));
     for word in [

@@ -4,6 +4,7 @@
 mod api;
 mod arrears;
 mod billing;
+mod book;
 mod browser;
 mod chromium;
 mod clients;
@@ -16,6 +17,7 @@ mod house;
 mod isolation;
 mod keyboard;
 mod ledger;
+mod licences;
 mod lighthouse;
 mod limits;
 mod logins;

@@ -8,6 +8,7 @@ pub mod duration;
 pub mod engine;
 pub mod key;
 pub mod lists;
+pub mod operator;
 pub mod plan;
 pub mod table;
 pub mod tenant;

@@ -15,7 +15,7 @@ pub mod dashboard;
 pub mod delete_account;
 pub mod email_links;
 pub mod forgot_password;
-mod forms;
+pub mod forms;
 pub mod invitation;
 pub mod landing;
 pub mod login;

@@ -109,11 +109,21 @@ impl Engine {
     /// can make none any more, in one of its own.
     pub(crate) async fn works_beside(&self, other: &Engine) -> anyhow::Result<()> {
         let scratch = self.scratch();
-        if other.make(&scratch).await.is_err() {
-            self.make(&scratch).await?;
-        }
+        let maker = match other.make(&scratch).await {
+            Ok(()) => other,
+            Err(_) => {
+                self.make(&scratch).await?;
+                self
+            }
+        };
         let works = scratch.works().await;
-        self.clean_up(&scratch).await;
+        // Credentials that do not work cannot clean up either.
+        let made = Scratch {
+            client: &maker.client,
+            bucket: scratch.bucket.clone(),
+            prefix: scratch.prefix.clone(),
+        };
+        maker.clean_up(&made).await;
         works
     }
 
