@@ -25,8 +25,8 @@ use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{
-    Clock, Config, Error, Tx, api, billing, buckets, console, db, deletion, engine, operators,
-    usage,
+    Clock, Config, Error, Tx, api, billing, buckets, clock, console, db, deletion, engine,
+    operators, usage,
 };
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
@@ -106,9 +106,11 @@ impl ControlPlane {
             config,
             clock,
         }));
+        clock::ask(&cp).await?;
         engine::register(&cp).await?;
         push::refresh(&cp).await?;
         allotments::start(&cp, inbox);
+        cp.spawn(clock::follow(cp.clone()));
         cp.spawn(push::listen(cp.clone()));
         cp.spawn(push::follow(cp.clone()));
         cp.spawn(engine::probe_until_done(cp.clone()));

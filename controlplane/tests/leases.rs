@@ -225,9 +225,9 @@ async fn full_says_what_is_used_and_room_is_found_at_once() {
     let tenant = limited(&plane, "a@example.com", json!({ "quota_bytes": LIMIT })).await;
     let mut one = Holder::connect(&plane, "l1").await.opened().await;
     let used = format!(
-        "INSERT INTO tenant_usage (tenant_id, stored_bytes) VALUES ('{}', {})",
-        tenant.id,
-        LIMIT - 10
+        "UPDATE tenant_usage SET stored_bytes = {} WHERE tenant_id = '{}'",
+        LIMIT - 10,
+        tenant.id
     );
     plane.database.execute(&used).await;
     let full = one.answer(&stored(&tenant), 11).await.unwrap_err();

@@ -16,6 +16,7 @@ mod database;
 mod deletion;
 mod deletion_billing;
 mod engine;
+mod half_open;
 mod isolation;
 mod leases;
 mod mail;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -67,7 +66,10 @@ impl Engine {
 /// An engine that runs. Dropping it ends it.
 pub struct Running {
     pub endpoint: String,
-    process: Process,
+    /// How it was started, so that it can be again: on the same files and ports.
+    command: Command,
+    folder: PathBuf,
+    process: Option<Process>,
     /// What it leaves behind elsewhere.
     litter: Vec<PathBuf>,
 }
@@ -96,10 +98,29 @@ impl Running {
     }
 }
 
+impl Running {
+    /// `None` after [`kill`](Self::kill).
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Starts it again, and does not wait until it answers.
+    pub fn again(&mut self) {
+        self.process = Some(Process::start("engine-again", &self.folder, &self.command));
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // SeaweedFS would wait for half a minute; nothing here is worth that.
-        self.process.send(Signal::SIGKILL);
+        self.kill();
         for file in &self.litter {
             let _ = std::fs::remove_file(file);
         }
@@ -144,7 +165,9 @@ fn seaweedfs(folder: &Path) -> Running {
     }
     let engine = Running {
         endpoint: format!("http://127.0.0.1:{}", base + 6),
-        process: Process::start("weed", folder, &weed),
+        process: Some(Process::start("weed", folder, &weed)),
+        command: weed,
+        folder: folder.to_owned(),
         // Its sockets, wherever it is told to have its files.
         litter: WEED_PARTS
             .iter()
@@ -167,7 +190,7 @@ fn moto(folder: &Path) -> Running {
     let mut server = Command::new(tools::python_tool("python"));
     server.arg(tools::python_tool("moto_server"));
     server.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    answering("moto", folder, &server, port)
+    answering("moto", folder, server, port)
 }
 
 #[track_caller]
@@ -185,15 +208,17 @@ fn rclone(folder: &Path) -> Running {
         .arg(buckets)
         .env("RCLONE_CONFIG", folder.join("rclone.conf"))
         .env("HOME", folder);
-    answering("rclone", folder, &server, port)
+    answering("rclone", folder, server, port)
 }
 
 /// An engine of one process and one port.
 #[track_caller]
-fn answering(name: &str, folder: &Path, command: &Command, port: u16) -> Running {
+fn answering(name: &str, folder: &Path, command: Command, port: u16) -> Running {
     let engine = Running {
         endpoint: format!("http://127.0.0.1:{port}"),
-        process: Process::start(name, folder, command),
+        process: Some(Process::start(name, folder, &command)),
+        command,
+        folder: folder.to_owned(),
         litter: Vec::new(),
     };
     until("the engine is ready", READY_WITHIN, || {

@@ -18,7 +18,7 @@ const AT_ONCE: i64 = 20;
 pub(crate) async fn remove_daily(cp: ControlPlane) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if let Err(error) = remove_due(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, remove_due(&cp)).await {
             tracing::warn!(%error, "deleted accounts could not be looked for");
         }
     }

@@ -78,7 +78,7 @@ pub(crate) async fn give_back(tx: &mut Tx, node: NodeId) -> Result<(), Error> {
 /// Takes back what nodes hold that have not been seen since their signing keys were over. For ever.
 pub(crate) async fn sweep(cp: ControlPlane) {
     loop {
-        if let Err(error) = sweep_once(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, sweep_once(&cp)).await {
             tracing::warn!(%error, "leases of nodes that are gone could not be taken back");
         }
         tokio::time::sleep(SWEEP_EVERY).await;

@@ -62,7 +62,7 @@ pub async fn take(
 pub(crate) async fn take_daily(cp: ControlPlane) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if let Err(error) = take_due(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, take_due(&cp)).await {
             tracing::warn!(%error, "inventories could not be taken");
         }
     }

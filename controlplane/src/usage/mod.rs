@@ -55,7 +55,7 @@ pub(crate) async fn receive(
     let Ok(_permit) = cp.booking().acquire().await else {
         return;
     };
-    match book(&cp, &batch, &lines, &taken).await {
+    match db::in_time(db::PATIENCE, book(&cp, &batch, &lines, &taken)).await {
         Ok(_) => {
             cp.leases().has_booked();
             let told = ToNode::Booked { boot, sequence };
