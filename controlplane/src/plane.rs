@@ -25,7 +25,8 @@ use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{
-    Clock, Config, Error, Tx, api, billing, buckets, clock, console, db, deletion, engine, usage,
+    Clock, Config, Error, Tx, api, billing, buckets, clock, console, db, deletion, engine,
+    operators, usage,
 };
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
@@ -120,6 +121,7 @@ impl ControlPlane {
         cp.spawn(leases::sweep(cp.clone()));
         cp.spawn(api::sweep(cp.clone()));
         cp.spawn(deletion::remove_daily(cp.clone()));
+        cp.spawn(operators::impersonation::watch(cp.clone()));
         Ok(cp)
     }
 

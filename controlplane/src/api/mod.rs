@@ -12,6 +12,7 @@ mod json;
 mod node;
 mod operators;
 mod request;
+mod tenants;
 mod usage;
 
 use axum::Router;
