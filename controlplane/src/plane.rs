@@ -26,7 +26,7 @@ use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{
     Clock, Config, Error, Tx, api, billing, buckets, clock, console, db, deletion, engine, engines,
-    usage,
+    operators, usage,
 };
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
@@ -124,6 +124,7 @@ impl ControlPlane {
         cp.spawn(leases::sweep(cp.clone()));
         cp.spawn(api::sweep(cp.clone()));
         cp.spawn(deletion::remove_daily(cp.clone()));
+        cp.spawn(operators::impersonation::watch(cp.clone()));
         Ok(cp)
     }
 

@@ -135,3 +135,97 @@ async fn row_15_the_operators_log_is_added_to_and_altering_it_is_found() {
     assert_eq!(broken[0]["reason"], "altered");
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn tenants_are_found_noted_and_suspended_several_at_once_by_their_number() {
+    let plane = Plane::start().await;
+    let (one, two) = (
+        plane.tenant("one@example.com").await,
+        plane.tenant("two@example.com").await,
+    );
+    let names = async |query: &str| {
+        let (status, found) = plane
+            .admin(Method::GET, &format!("/tenants?{query}"), None)
+            .await;
+        assert_eq!(status, StatusCode::OK, "{query}");
+        let found = found["tenants"].as_array().unwrap().clone();
+        let emails = found
+            .iter()
+            .map(|t| t["email"].as_str().unwrap().to_owned());
+        emails.collect::<Vec<_>>()
+    };
+    assert_eq!(names("search=ONE").await, ["one@example.com"]);
+    assert_eq!(
+        names(&format!("search={}", two.id)).await,
+        ["two@example.com"]
+    );
+    assert_eq!(names("status=active").await.len(), 2);
+    assert_eq!(names("status=suspended").await.len(), 0);
+    let (status, _) = plane.admin(Method::GET, "/tenants?status=odd", None).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let (status, _) = plane.admin(Method::GET, "/tenants?nonsense=1", None).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+
+    let notes = format!("/tenants/{}/notes", one.id);
+    let (status, problem) = plane
+        .admin(Method::POST, &notes, Some(json!({ "text": " " })))
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["field"], "text");
+    let note = json!({ "text": "pays by wire" });
+    let (status, made) = plane.admin(Method::POST, &notes, Some(note)).await;
+    assert_eq!(
+        (status, &made["author"]),
+        (StatusCode::CREATED, &json!("admin token"))
+    );
+    let (_, list) = plane.admin(Method::GET, &notes, None).await;
+    assert_eq!(list["notes"], json!([made]));
+
+    let both = json!([{ "tenant_id": one.id }, { "tenant_id": two.id }]);
+    let body = |confirm: Value| json!({ "tenants": both, "reason": "abuse", "confirm": confirm });
+    for confirm in [json!(null), json!(1), json!(3)] {
+        let (status, problem) = plane
+            .admin(Method::POST, "/tenants/suspend", Some(body(confirm)))
+            .await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(problem["field"], "confirm");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("Suspend 2 tenants"), "{detail}");
+    }
+    let (status, _) = plane
+        .admin(
+            Method::POST,
+            "/tenants/suspend",
+            Some(json!({ "tenants": [] })),
+        )
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(names("status=active").await.len(), 2);
+    // One that is another by then, or that is suspended already, keeps all of them from it.
+    let stale = json!({
+        "tenants": [{ "tenant_id": one.id, "revision": 0 }, { "tenant_id": two.id }], "confirm": 2,
+    });
+    let (status, problem) = plane
+        .admin(Method::POST, "/tenants/suspend", Some(stale))
+        .await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("tenants_changed"))
+    );
+    assert_eq!(names("status=active").await.len(), 2);
+    let (status, done) = plane
+        .admin(Method::POST, "/tenants/suspend", Some(body(json!(2))))
+        .await;
+    assert_eq!(status, StatusCode::OK, "{done}");
+    assert_eq!(names("status=suspended").await.len(), 2);
+    let (status, _) = plane
+        .admin(Method::POST, "/tenants/suspend", Some(body(json!(2))))
+        .await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let (status, _) = plane
+        .admin(Method::POST, "/tenants/resume", Some(body(json!(2))))
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(names("status=active").await.len(), 2);
+    plane.stop().await;
+}

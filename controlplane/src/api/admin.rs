@@ -22,6 +22,7 @@ use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, sh
 use super::json::Body;
 use super::node::bearer;
 use super::operators;
+use super::tenants as search;
 use super::usage;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
@@ -42,7 +43,7 @@ fn routes() -> Vec<Route> {
 
 fn own_routes() -> Vec<Route> {
     vec![
-        (Method::GET, "/tenants", get(list_tenants)),
+        (Method::GET, "/tenants", get(search::list)),
         (Method::POST, "/tenants", post(create_tenant)),
         (Method::GET, "/tenants/{id}", get(usage::show_tenant)),
         (Method::PATCH, "/tenants/{id}", patch(set_limits)),
@@ -53,6 +54,10 @@ fn own_routes() -> Vec<Route> {
             "/tenants/{id}/restore",
             post(deletions::restore),
         ),
+        (Method::POST, "/tenants/suspend", post(search::suspend)),
+        (Method::POST, "/tenants/resume", post(search::resume)),
+        (Method::GET, "/tenants/{id}/notes", get(search::notes)),
+        (Method::POST, "/tenants/{id}/notes", post(search::add_note)),
         (Method::GET, "/deleted-tenants", get(deletions::list)),
         (
             Method::GET,
@@ -204,13 +209,6 @@ impl From<Tenant> for TenantBody {
     }
 }
 
-async fn list_tenants(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
-    let mut tx = cp.begin_system().await?;
-    let tenants = tenants::list(&mut tx).await?;
-    let tenants: Vec<TenantBody> = tenants.into_iter().map(TenantBody::from).collect();
-    Ok(Json(json!({ "tenants": tenants })))
-}
-
 async fn create_tenant(
     State(cp): State<ControlPlane>,
     origin: Origin,
@@ -310,14 +308,23 @@ async fn set_plan(
     finish(&cp, tx, id).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonBody {
+    /// The customer reads it in the audit log.
+    #[serde(default)]
+    reason: String,
+}
+
 async fn suspend(
     State(cp): State<ControlPlane>,
     Path(id): Path<String>,
     origin: Origin,
+    Body(body): Body<ReasonBody>,
 ) -> Result<impl IntoResponse, Error> {
     let id = tenant_id(&id)?;
     let mut tx = begin(&cp, origin).await?;
-    tenants::suspend(&mut tx, &cp, id).await?;
+    tenants::suspend_for(&mut tx, &cp, id, &body.reason).await?;
     finish(&cp, tx, id).await
 }
 
@@ -325,10 +332,11 @@ async fn resume(
     State(cp): State<ControlPlane>,
     Path(id): Path<String>,
     origin: Origin,
+    Body(body): Body<ReasonBody>,
 ) -> Result<impl IntoResponse, Error> {
     let id = tenant_id(&id)?;
     let mut tx = begin(&cp, origin).await?;
-    tenants::resume(&mut tx, &cp, id).await?;
+    tenants::resume_for(&mut tx, &cp, id, &body.reason).await?;
     finish(&cp, tx, id).await
 }
 

@@ -78,13 +78,13 @@ pub(crate) async fn touch(tx: &mut Tx, token_hash: &[u8], now: DateTime<Utc>) ->
 pub(crate) async fn delete(
     tx: &mut Tx,
     token_hash: &[u8],
-) -> Result<Option<(OperatorId, String)>, Error> {
+) -> Result<Option<(Uuid, OperatorId, String)>, Error> {
     let row = query!(
         "DELETE FROM operator_sessions s USING operators o WHERE s.token_hash = $1 AND o.id = s.operator_id
-         RETURNING o.id, o.email",
+         RETURNING s.id AS session, o.id, o.email",
         token_hash
     )
     .fetch_optional(tx.connection())
     .await?;
-    Ok(row.map(|row| (OperatorId(row.id), row.email)))
+    Ok(row.map(|row| (row.session, OperatorId(row.id), row.email)))
 }

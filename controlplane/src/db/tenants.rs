@@ -6,6 +6,7 @@ use uuid::Uuid;
 use wire::{Limits, Revision, TenantStatus};
 
 use crate::ids::TenantId;
+use crate::operators::Search;
 use crate::plans::Plan;
 use crate::tenants::Tenant;
 use crate::{Error, Tx};
@@ -180,6 +181,31 @@ pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<Tenant>, Error> {
     let rows = select!("WHERE t.status <> 'deleted' ORDER BY t.created_at, t.id")
         .fetch_all(tx.connection())
         .await?;
+    Ok(rows.into_iter().map(Tenant::from).collect())
+}
+
+/// The newest first.
+pub(crate) async fn search(tx: &mut Tx, search: &Search) -> Result<Vec<Tenant>, Error> {
+    let rows = select!(
+        "WHERE ($1 = '' OR strpos(lower(t.name), lower($1)) > 0 OR strpos(lower(t.email), lower($1)) > 0
+                OR replace(t.id::text, '-', '') = lower(replace($1, '-', '')))
+           AND CASE WHEN t.status = 'deleted' THEN $2 = 'deleted' AND t.removed_at IS NULL
+                    WHEN $2 = '' THEN true
+                    WHEN 'suspended' IN (t.status, t.billing_status) THEN $2 = 'suspended'
+                    WHEN 'read_only' IN (t.status, t.billing_status) THEN $2 = 'read_only'
+                    ELSE $2 = 'active' END
+           AND ($3 = '' OR t.plan_id = $3)
+           AND ($4::uuid IS NULL
+                OR (t.created_at, t.id) < (SELECT c.created_at, c.id FROM tenants c WHERE c.id = $4))
+         ORDER BY t.created_at DESC, t.id DESC LIMIT $5",
+        search.text,
+        search.status,
+        search.plan,
+        search.after.map(TenantId::as_uuid),
+        i64::from(search.limit)
+    )
+    .fetch_all(tx.connection())
+    .await?;
     Ok(rows.into_iter().map(Tenant::from).collect())
 }
 

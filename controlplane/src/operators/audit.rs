@@ -50,3 +50,16 @@ pub async fn record(
 pub async fn page(tx: &mut Tx, filter: &Filter) -> Result<Vec<Entry>, Error> {
     db::operator_audit::page(tx, filter).await
 }
+
+/// As [`record`], about a tenant, where its own log says nothing of it. Needs a system transaction.
+pub(super) async fn record_of(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    tenant: TenantId,
+    action: &str,
+    target: &str,
+    details: serde_json::Value,
+) -> Result<(), Error> {
+    let now = cp.clock().now();
+    db::operator_audit::insert(tx, now, Some(tenant), action, target, &details).await
+}

@@ -2,15 +2,23 @@
 //! Nobody gets in with a password alone, and nothing here tells whether an address is an operator's.
 
 pub mod audit;
+pub mod impersonation;
 mod log_in;
 mod people;
 mod sessions;
 mod set_up;
+mod tenants;
 
+pub use impersonation::Looking;
+pub(crate) use impersonation::{Ended, Open, Which};
 pub use log_in::{is_challenge, log_in, log_in_with_code};
 pub use people::{Operator, SetUpLink, create, disable, list, reset};
 pub use sessions::{Session, SignedIn, log_out, session};
 pub use set_up::{SetUp, begin_set_up, resume_set_up, set_up};
+
+pub use tenants::{
+    Chosen, Note, Search, Word, add_note, last_log_ins, notes, question, search, set_several,
+};
 
 use crate::accounts::{attempts, totp};
 use crate::ids::OperatorId;

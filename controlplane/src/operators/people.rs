@@ -4,7 +4,8 @@ use chrono::{DateTime, Duration, Utc};
 use serde::Serialize;
 use serde_json::json;
 
-use super::audit;
+use super::impersonation::Which;
+use super::{audit, impersonation};
 use crate::accounts::{fold_email, sha256};
 use crate::ids::OperatorId;
 use crate::{ControlPlane, Error, Tx, db, mail, random};
@@ -58,6 +59,7 @@ pub async fn create(tx: &mut Tx, cp: &ControlPlane, email: &str) -> Result<SetUp
 pub async fn reset(tx: &mut Tx, cp: &ControlPlane, who: &str) -> Result<SetUpLink, Error> {
     let (id, email) = lock(tx, who).await?;
     audit::record(tx, cp, "operator.reset", &email, json!({})).await?;
+    impersonation::end_which(tx, cp, Which::OfOperator(id), "reset").await?;
     new_link(tx, cp, id, email).await
 }
 
@@ -71,6 +73,7 @@ pub async fn disable(tx: &mut Tx, cp: &ControlPlane, who: &str) -> Result<String
         });
     }
     audit::record(tx, cp, "operator.disable", &email, json!({})).await?;
+    impersonation::end_which(tx, cp, Which::OfOperator(id), "disabled").await?;
     Ok(email)
 }
 

@@ -4,7 +4,8 @@ use chrono::{DateTime, Duration, Utc};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::audit;
+use super::impersonation::Which;
+use super::{audit, impersonation};
 use crate::accounts::{SessionToken, sha256};
 use crate::ids::OperatorId;
 use crate::{Actor, ControlPlane, Error, Origin, Tx, db, random};
@@ -75,12 +76,14 @@ pub async fn log_out(
     origin: &Origin,
 ) -> Result<(), Error> {
     let mut tx = cp.begin_system().await?;
-    if let Some((id, email)) = db::operator_sessions::delete(&mut tx, &hash(token)).await? {
+    if let Some((session, id, email)) = db::operator_sessions::delete(&mut tx, &hash(token)).await?
+    {
         let actor = Actor::NamedOperator {
             id,
             email: email.clone(),
         };
         tx = tx.acting(actor, origin.clone());
+        impersonation::end_which(&mut tx, cp, Which::OfSession(session), "log-out").await?;
         audit::record(&mut tx, cp, "operator.log_out", &email, json!({})).await?;
     }
     tx.commit().await

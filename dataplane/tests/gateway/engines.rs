@@ -64,8 +64,10 @@ async fn copies_between_engines_are_refused_and_within_one_they_work() {
     let begun = world.a.call("POST", "/abkt/large?uploads").send().await;
     let upload = begun.element("UploadId").to_owned();
     let part = format!("/abkt/large?partNumber=1&uploadId={upload}");
-    (second.take_seen(), world.engine.take_seen());
-    (second.take_looks(), world.engine.take_looks());
+    for engine in [&second, &world.engine] {
+        engine.take_seen();
+        engine.take_looks();
+    }
     for target in ["/abkt/copy", part.as_str()] {
         let copy = world.a.call("PUT", target);
         let answer = copy

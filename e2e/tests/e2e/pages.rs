@@ -176,9 +176,17 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
             ("{session_id}", "0".repeat(32)),
             ("{api_token_id}", "0".repeat(32)),
             ("{operator_id}", operator(stack)),
+            ("{tenant_id}", tenant(stack)),
         ],
         queries,
     }
+}
+
+/// The owner's.
+fn tenant(stack: &Stack) -> String {
+    let found = stack.ask(&["tenant", "list", "--search", OWNER]);
+    let id = found[0]["tenant_id"].as_str().expect("an id");
+    id.to_owned()
 }
 
 /// One who was made and has not set anything up.

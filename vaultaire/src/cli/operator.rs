@@ -1,6 +1,6 @@
 //! What can be typed about those who run the installation.
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::Target;
 
@@ -32,4 +32,18 @@ pub enum OperatorCommand {
         #[command(flatten)]
         target: Target,
     },
+}
+
+/// Which tenants, and the confirmation that more than one needs.
+#[derive(Debug, Args)]
+pub struct SeveralArguments {
+    /// One or more ids
+    #[arg(required = true, value_name = "TENANT")]
+    pub tenants: Vec<String>,
+    /// Why; the customer reads it in the audit log
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub reason: String,
+    /// How many tenants these are; needed for more than one
+    #[arg(long, value_name = "N")]
+    pub confirm: Option<u64>,
 }

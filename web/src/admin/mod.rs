@@ -8,6 +8,7 @@ pub mod frame;
 mod log_in;
 mod operators;
 mod set_up;
+mod tenants;
 mod theme;
 
 use axum::response::Redirect;
@@ -19,10 +20,15 @@ type Route = (&'static str, Access, MethodRouter<App>);
 
 /// What each file of pages adds; a new one is a line here.
 pub fn routes() -> Vec<Route> {
-    [own(), audit::routes(), operators::routes()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        own(),
+        audit::routes(),
+        operators::routes(),
+        tenants::routes(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The way in and out.

@@ -15,5 +15,6 @@ mod routes;
 mod settings;
 mod site;
 mod story;
+mod tenants;
 mod tokens;
 mod usage;

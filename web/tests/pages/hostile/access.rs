@@ -19,6 +19,7 @@ pub fn concrete(path: &str) -> String {
         .replace("{passkey_id}", NOBODY)
         .replace("{invoice_id}", NOBODY)
         .replace("{operator_id}", NOBODY)
+        .replace("{tenant_id}", NOBODY)
         .replace("{name}", "site.css")
         .replace("{bucket}", "vaults")
 }

@@ -6,12 +6,12 @@ mod access;
 mod forgery;
 mod guesses;
 mod headers;
+mod impersonation;
 mod links;
 mod operators;
 mod secrets;
 mod sessions;
 
-/// Of row 15 the half about impersonation comes with the operator's pages.
 const LAST_ROW: u32 = 22;
 
 #[test]
