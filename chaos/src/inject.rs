@@ -85,12 +85,6 @@ pub fn end(fault: &Fault, house: &mut House, verdict: &Verdict) {
     match *fault {
         Fault::Kill(part) => house.start(part, &[]),
         Fault::Pause(part) => house.send(part, Signal::SIGCONT),
-        Fault::Harm(way @ Way::Client(_), Harm::HalfOpen) => {
-            // What is dead on the client's side of a node is the client's to notice, and no part of the next fault.
-            house.set(way, Mode::Harm(Harm::Cut));
-            thread::sleep(PAUSE * 4);
-            house.set(way, Mode::Pass);
-        }
         Fault::Harm(way, _) => house.set(way, Mode::Pass),
         Fault::Engine(_) => house.set(Way::Engine, Mode::Pass),
         Fault::FullDisk(node) => {
@@ -105,6 +99,16 @@ pub fn end(fault: &Fault, house: &mut House, verdict: &Verdict) {
                 replace(house, node, verdict);
             }
         }
+    }
+}
+
+/// After all is well again: what is still dead, and lies idle until a request happens upon it, is no part of the next fault.
+pub fn bury(fault: &Fault, house: &House) {
+    if let Fault::Harm(way @ (Way::Client(_) | Way::Engine), Harm::HalfOpen) = *fault {
+        house.set(way, Mode::Harm(Harm::Cut));
+        thread::sleep(PAUSE * 6);
+        house.set(way, Mode::Pass);
+        thread::sleep(PAUSE * 6);
     }
 }
 

@@ -184,6 +184,9 @@ impl Stage {
                 HEALED_WITHIN.as_secs()
             )),
         }
+        for fault in &faults {
+            inject::bury(fault, &self.house);
+        }
         let failures = self.verdict.failures_since(since);
         let spared = !faults.is_empty() && faults.iter().all(|fault| fault.spares_customers());
         if let (true, Some(first)) = (spared, failures.first()) {
