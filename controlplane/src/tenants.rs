@@ -41,6 +41,8 @@ pub struct Tenant {
     pub created_at: DateTime<Utc>,
     pub trial_ends_at: Option<DateTime<Utc>>,
     pub revision: Revision,
+    /// Where its new buckets go; `None`: to the default engine.
+    pub engine: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -59,7 +61,7 @@ pub struct CreatedTenant {
 }
 
 /// What an operator may set; an inner `None` goes back to the plan's figure.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct LimitChange {
     pub requests_per_second: Option<Option<u32>>,
     pub burst: Option<Option<u32>>,

@@ -13,6 +13,9 @@ use crate::{http, ports, tools, until};
 
 pub const ACCESS_KEY_ID: &str = "ENGINEKEY00000000000";
 pub const SECRET_ACCESS_KEY: &str = "engine-secret-for-this-test-alone-000000";
+/// Another key of the same account, which SeaweedFS takes too.
+pub const OTHER_ACCESS_KEY_ID: &str = "ENGINEKEY11111111111";
+pub const OTHER_SECRET_ACCESS_KEY: &str = "another-secret-of-the-engine-000000000000";
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const WEED_PARTS: [&str; 4] = ["master", "volume", "filer", "s3"];
@@ -132,7 +135,10 @@ fn seaweedfs(folder: &Path) -> Running {
     std::fs::create_dir_all(folder.join("data")).expect("a folder can be made");
     let identities = serde_json::json!({"identities": [{
         "name": "vaultaire",
-        "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
+        "credentials": [
+            {"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY},
+            {"accessKey": OTHER_ACCESS_KEY_ID, "secretKey": OTHER_SECRET_ACCESS_KEY},
+        ],
         "actions": ["Admin"],
     }]});
     std::fs::write(folder.join("s3.json"), identities.to_string()).expect("it can be written");

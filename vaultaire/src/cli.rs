@@ -1,6 +1,7 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
 mod billing;
+mod engine;
 mod operator;
 #[cfg(test)]
 mod reference;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
+pub use engine::{DriftArguments, EngineCommand, NewEngine};
 pub use operator::{OperatorCommand, SeveralArguments};
 
 use crate::admin::duration::{self, Seconds};
@@ -58,6 +60,11 @@ pub enum Command {
     /// What tenants' buckets really hold
     #[command(subcommand)]
     Inventory(InventoryCommand),
+    /// The storage engines underneath: add, look at, and change their credentials
+    #[command(subcommand)]
+    Engine(EngineCommand),
+    /// Where database and engines disagree, and putting it right
+    Drift(DriftArguments),
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
@@ -212,6 +219,9 @@ pub enum TenantCommand {
         /// Onto the terms that this plan is sold on now
         #[arg(long)]
         plan: Option<String>,
+        /// Where its new buckets go, see `vaultaire engine list`; `default`: to the default engine
+        #[arg(long)]
+        engine: Option<String>,
         #[command(flatten)]
         limits: LimitArguments,
         #[command(flatten)]

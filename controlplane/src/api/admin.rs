@@ -28,14 +28,20 @@ use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
 use crate::ids::{NodeId, TenantId};
 use crate::tenants::{self, LimitChange, NewTenant, Tenant};
-use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
+use crate::{Actor, ControlPlane, Error, Origin, Tx, db, engines, nodes, plans};
 
 pub(super) const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Route = (Method, &'static str, MethodRouter<ControlPlane>);
+pub(super) type Route = (Method, &'static str, MethodRouter<ControlPlane>);
 
 /// Every route there is; the router is made of this, and so is the walk in the tests.
 fn routes() -> Vec<Route> {
+    let mut routes = own_routes();
+    routes.extend(super::engines::routes());
+    routes
+}
+
+fn own_routes() -> Vec<Route> {
     vec![
         (Method::GET, "/tenants", get(search::list)),
         (Method::POST, "/tenants", post(create_tenant)),
@@ -174,6 +180,8 @@ pub(super) struct TenantBody {
     access_key_limit: i32,
     created_at: DateTime<Utc>,
     trial_ends_at: Option<DateTime<Utc>>,
+    /// Where its new buckets go; `null`: to the default engine.
+    engine: Option<String>,
 }
 
 impl From<Tenant> for TenantBody {
@@ -196,6 +204,7 @@ impl From<Tenant> for TenantBody {
             access_key_limit: tenant.access_key_limit,
             created_at: tenant.created_at,
             trial_ends_at: tenant.trial_ends_at,
+            engine: tenant.engine,
         }
     }
 }
@@ -241,6 +250,9 @@ struct LimitsBody {
     bucket_limit: Option<Option<u32>>,
     #[serde(default, deserialize_with = "said")]
     access_key_limit: Option<Option<u32>>,
+    /// Where new buckets go; `null`: to the default engine.
+    #[serde(default, deserialize_with = "said")]
+    engine: Option<Option<String>>,
 }
 
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -269,7 +281,12 @@ async fn set_limits(
         access_key_limit: body.access_key_limit,
     };
     let mut tx = begin(&cp, origin).await?;
-    tenants::set_limits(&mut tx, &cp, id, change).await?;
+    if let Some(engine) = &body.engine {
+        engines::set_of_tenant(&mut tx, &cp, id, engine.as_deref()).await?;
+    }
+    if body.engine.is_none() || change != LimitChange::default() {
+        tenants::set_limits(&mut tx, &cp, id, change).await?;
+    }
     finish(&cp, tx, id).await
 }
 

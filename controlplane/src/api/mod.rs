@@ -6,6 +6,7 @@ mod audit;
 mod billing;
 mod customer;
 mod deletions;
+mod engines;
 mod fleet;
 mod health;
 mod json;

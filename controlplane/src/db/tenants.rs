@@ -50,6 +50,7 @@ struct Row {
     trial_days: Option<i32>,
     bucket_limit: i32,
     access_key_limit: i32,
+    engine_id: Option<String>,
 }
 
 macro_rules! select {
@@ -71,7 +72,7 @@ macro_rules! select {
                       p.concurrent_requests AS plan_concurrency, p.bytes_per_second AS plan_bandwidth,
                       p.quota_bytes AS plan_quota, p.quota_objects AS plan_quota_objects,
                       p.quota_egress_bytes AS plan_quota_egress, p.requests_per_second AS plan_rate, p.burst AS plan_burst,
-                      p.trial_days, p.bucket_limit, p.access_key_limit
+                      p.trial_days, p.bucket_limit, p.access_key_limit, t.engine_id
                FROM tenants t JOIN terms p ON p.id = t.plan_id AND p.version = t.terms_version "# + $tail
             $(, $arg)*
         )
@@ -124,6 +125,7 @@ impl From<Row> for Tenant {
             created_at: row.created_at,
             trial_ends_at: row.trial_ends_at,
             revision: row.revision,
+            engine: row.engine_id,
         }
     }
 }
@@ -261,6 +263,21 @@ pub(crate) async fn insert(tx: &mut Tx, new: New<'_>) -> Result<(), Error> {
         new.terms_version,
         new.trial_ends_at,
         new.created_at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_engine(
+    tx: &mut Tx,
+    id: TenantId,
+    engine: Option<&str>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET engine_id = $2 WHERE id = $1",
+        id.0,
+        engine
     )
     .execute(tx.connection())
     .await?;

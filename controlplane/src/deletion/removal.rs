@@ -79,12 +79,12 @@ async fn remove_bucket(
     let mut tx = cp.begin_system().await?;
     let able = db::engines::capabilities(&mut tx, &row.engine_id).await?;
     drop(tx);
-    let engine = cp.engine();
+    let engine = cp.engine(&row.engine_id).await?;
     let (bucket, prefix) = (&row.engine_bucket, &row.prefix);
     engine
         .empty(bucket, prefix, able.versioning, row.object_lock)
         .await?;
-    match buckets::remove_at_engine(engine, row, able.versioning).await? {
+    match buckets::remove_at_engine(&engine, row, able.versioning).await? {
         Removed::Gone => {}
         Removed::NotEmpty => anyhow::bail!("something in it cannot be deleted"),
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use wire::{Taken, ToNode, UsageLine};
 
 pub(crate) use booking::{Booked, End, HourKey, HourSum, Known, Line, Moved, Upload, UploadKey};
-pub(crate) use inventory::take_daily;
+pub(crate) use inventory::{Difference, differences, place, take_daily, take_one};
 pub use inventory::{Inventory, take};
 pub use report::{By, Filter, Group, Report, Row, Span, report, report_where};
 

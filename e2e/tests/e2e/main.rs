@@ -31,4 +31,5 @@ mod rolling;
 mod streams;
 mod stripe;
 mod survival;
+mod two_engines;
 mod usage;

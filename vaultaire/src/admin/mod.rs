@@ -5,6 +5,7 @@ pub mod audit;
 pub mod billing;
 pub mod client;
 pub mod duration;
+pub mod engine;
 pub mod key;
 pub mod lists;
 pub mod operator;

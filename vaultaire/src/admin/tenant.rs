@@ -98,11 +98,12 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
         TenantCommand::Set {
             tenant,
             plan,
+            engine,
             limits,
             target,
         } => {
             let client = Client::new(&target, environment)?;
-            let body = body_of(&limits);
+            let body = body_of(&limits, engine.as_deref());
             let mut answer = Value::Null;
             if let Some(plan) = &plan {
                 let plan = json!({ "plan": plan });
@@ -157,8 +158,11 @@ fn only_promised(created: &Value) -> Value {
 }
 
 /// Only what was given: the rest stays as it is.
-fn body_of(limits: &LimitArguments) -> anyhow::Result<Value> {
+fn body_of(limits: &LimitArguments, engine: Option<&str>) -> anyhow::Result<Value> {
     let mut body = json!({});
+    if let Some(engine) = engine {
+        body["engine"] = json!((engine != "default").then_some(engine));
+    }
     let given = [
         ("requests_per_second", limits.rate.map(u64::from)),
         ("burst", limits.burst.map(u64::from)),
@@ -180,7 +184,7 @@ fn body_of(limits: &LimitArguments) -> anyhow::Result<Value> {
     }
     anyhow::ensure!(
         body != json!({}),
-        "Nothing to set: give --plan, --rate, --burst, --quota-bytes or another limit (see --help)."
+        "Nothing to set: give --plan, --engine, --rate, --burst, --quota-bytes or another limit (see --help)."
     );
     Ok(body)
 }
@@ -198,9 +202,13 @@ mod tests {
             ..LimitArguments::default()
         };
         assert_eq!(
-            body_of(&given).unwrap(),
+            body_of(&given, None).unwrap(),
             json!({"requests_per_second": 5, "quota_bytes": 0, "bucket_limit": 2})
         );
-        assert!(body_of(&LimitArguments::default()).is_err());
+        let nothing = LimitArguments::default();
+        assert!(body_of(&nothing, None).is_err());
+        let engine = |name| body_of(&nothing, Some(name)).unwrap();
+        assert_eq!(engine("east"), json!({"engine": "east"}));
+        assert_eq!(engine("default"), json!({"engine": null}));
     }
 }
