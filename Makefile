@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz conformance screenshots lighthouse bench deploy-check lint sqlx cargo
+.PHONY: help run test chaos fuzz conformance screenshots lighthouse bench deploy-check lint sqlx cargo
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
@@ -20,6 +20,11 @@ test: cargo ## Every check and every test; installs what the tests need
 	@$(MAKE) --no-print-directory lint
 	@cargo build --locked -p vaultaire
 	@scripts/with-postgres cargo test --locked --workspace
+
+chaos: cargo ## Faults, drawn from a seed, while clients keep a ledger: [SEED=n] [MINUTES=m] [ROUNDS=r] [FAULTS=kill,cut-push,…], ten minutes unless said (docs/FAULTS.md)
+	@scripts/install-tools chaos
+	@cargo build --locked -p vaultaire -p chaos
+	@exec setpriv --pdeathsig TERM -- "$(BUILT)/debug/chaos" --seed "$(SEED)" --minutes "$(MINUTES)" --rounds "$(ROUNDS)" --faults "$(FAULTS)"
 
 fuzz: cargo ## Each fuzz target for a minute; SECONDS_EACH=600 for longer, TARGET=xml for one
 	@SECONDS_EACH="$(SECONDS_EACH)" TARGET="$(TARGET)" scripts/fuzz

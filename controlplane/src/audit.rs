@@ -1,4 +1,5 @@
-//! What was done, by whom, when and from where. Entries are written in the transaction of the change itself.
+//! What was done, by whom, when and from where. Entries are written in the transaction of the change itself; what an
+//! operator does is written into the operators' log as well.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -47,6 +48,8 @@ pub async fn page(tx: &mut Tx, filter: &Filter) -> Result<Vec<Entry>, Error> {
 /// Where a chain of entries does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Break {
+    /// `tenants`, which has the installation's entries as well, or `operators`.
+    pub log: &'static str,
     /// None: entries that concern the whole installation.
     pub tenant_id: Option<TenantId>,
     pub entry_id: i64,
@@ -54,9 +57,13 @@ pub struct Break {
     pub reason: String,
 }
 
-/// How many entries are chained, and the first hundred places where a chain is broken. Needs a system transaction.
+/// How many entries are chained, and the first places where a chain is broken, a hundred of each
+/// log. Needs a system transaction.
 pub async fn verify(tx: &mut Tx) -> Result<(i64, Vec<Break>), Error> {
-    Ok((db::audit::count(tx).await?, db::audit::breaks(tx).await?))
+    let count = db::audit::count(tx).await? + db::operator_audit::count(tx).await?;
+    let mut breaks = db::audit::breaks(tx).await?;
+    breaks.extend(db::operator_audit::breaks(tx).await?);
+    Ok((count, breaks))
 }
 
 pub(crate) async fn record(
@@ -67,5 +74,9 @@ pub(crate) async fn record(
     target: &str,
     details: serde_json::Value,
 ) -> Result<(), Error> {
-    db::audit::insert(tx, cp.clock().now(), tenant, action, target, details).await
+    let now = cp.clock().now();
+    if tx.actor.is_operator() {
+        db::operator_audit::insert(tx, now, tenant, action, target, &details).await?;
+    }
+    db::audit::insert(tx, now, tenant, action, target, details).await
 }

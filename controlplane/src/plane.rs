@@ -25,11 +25,14 @@ use crate::mail::{self, Mailer};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{
-    Clock, Config, Error, Tx, api, billing, buckets, console, db, deletion, engine, usage,
+    Clock, Config, Error, Tx, api, billing, buckets, clock, console, db, deletion, engine, engines,
+    operators, usage,
 };
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
 pub(crate) const CUT_OFF_MATTERS: chrono::Duration = chrono::Duration::days(9);
+/// How long a change waits for the nodes.
+pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
 pub struct ControlPlane(Arc<Inner>);
@@ -38,7 +41,7 @@ struct Inner {
     config: Config,
     clock: Clock,
     pool: PgPool,
-    engine: Engine,
+    engines: engines::Connections,
     /// Connections to the data plane, for the dashboard's own requests.
     gateway: SharedHttpClient,
     passwords: Passwords,
@@ -83,12 +86,12 @@ impl ControlPlane {
     /// push. The engine need not be up yet.
     pub async fn start(config: Config, clock: Clock) -> anyhow::Result<Self> {
         anyhow::ensure!(!config.admin_token.is_empty(), "the admin token is empty");
-        let engine = Engine::new(&config.engine).context("the engine's configuration")?;
+        Engine::new(&config.engine).context("the engine's configuration")?;
         let pool = db::connect(&config.database_url).await?;
         db::migrate(&pool).await?;
         let (allotments, inbox) = Allotments::new();
         let cp = Self(Arc::new(Inner {
-            engine,
+            engines: engines::Connections::default(),
             gateway: console::http(),
             pool,
             passwords: Passwords::new(),
@@ -105,12 +108,15 @@ impl ControlPlane {
             config,
             clock,
         }));
+        clock::ask(&cp).await?;
         engine::register(&cp).await?;
         push::refresh(&cp).await?;
         allotments::start(&cp, inbox);
+        cp.spawn(clock::follow(cp.clone()));
         cp.spawn(push::listen(cp.clone()));
         cp.spawn(push::follow(cp.clone()));
-        cp.spawn(engine::probe_until_done(cp.clone()));
+        cp.spawn(engine::probe_all(cp.clone()));
+        cp.spawn(engines::watch(cp.clone()));
         cp.spawn(buckets::heal(cp.clone()));
         cp.spawn(mail::deliver(cp.clone()));
         cp.spawn(billing::watch(cp.clone()));
@@ -118,6 +124,7 @@ impl ControlPlane {
         cp.spawn(leases::sweep(cp.clone()));
         cp.spawn(api::sweep(cp.clone()));
         cp.spawn(deletion::remove_daily(cp.clone()));
+        cp.spawn(operators::impersonation::watch(cp.clone()));
         Ok(cp)
     }
 
@@ -219,7 +226,7 @@ impl ControlPlane {
     }
 
     /// Every node that may serve something, and the revision that it acknowledged.
-    async fn known_nodes(&self) -> Result<Vec<(PendingNode, Revision)>, Error> {
+    pub(crate) async fn known_nodes(&self) -> Result<Vec<(PendingNode, Revision)>, Error> {
         let now = self.clock().now();
         let mut conn = self.0.pool.acquire().await?;
         let rows = db::nodes::list(&mut conn).await?;
@@ -267,8 +274,13 @@ impl ControlPlane {
         &self.0.pool
     }
 
-    pub(crate) fn engine(&self) -> &Engine {
-        &self.0.engine
+    /// The engine of this id, as it is configured now.
+    pub(crate) async fn engine(&self, id: &str) -> Result<Arc<Engine>, Error> {
+        engines::connection(self, id).await
+    }
+
+    pub(crate) fn connections(&self) -> &engines::Connections {
+        &self.0.engines
     }
 
     pub(crate) fn gateway(&self) -> &SharedHttpClient {

@@ -24,6 +24,7 @@ pub(crate) enum Purpose {
     /// An answer of the API that is kept for an Idempotency-Key.
     ApiAnswer,
     WebhookSecret,
+    OperatorTotp,
 }
 
 impl Purpose {
@@ -36,6 +37,7 @@ impl Purpose {
             Self::Totp => b"vaultaire/v1/totp",
             Self::ApiAnswer => b"vaultaire/v1/api-answer",
             Self::WebhookSecret => b"vaultaire/v1/webhook-secret",
+            Self::OperatorTotp => b"vaultaire/v1/operator-totp",
         }
     }
 }

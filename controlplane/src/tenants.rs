@@ -41,6 +41,8 @@ pub struct Tenant {
     pub created_at: DateTime<Utc>,
     pub trial_ends_at: Option<DateTime<Utc>>,
     pub revision: Revision,
+    /// Where its new buckets go; `None`: to the default engine.
+    pub engine: Option<String>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -59,7 +61,7 @@ pub struct CreatedTenant {
 }
 
 /// What an operator may set; an inner `None` goes back to the plan's figure.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct LimitChange {
     pub requests_per_second: Option<Option<u32>>,
     pub burst: Option<Option<u32>>,
@@ -257,12 +259,34 @@ pub(crate) async fn move_to(
 
 /// Every S3 request is refused from then on. Needs a system transaction.
 pub async fn suspend(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Revision, Error> {
-    set_status(tx, cp, id, TenantStatus::Suspended, "tenant.suspend").await
+    suspend_for(tx, cp, id, "").await
+}
+
+/// As [`suspend`], with a reason, which the customer reads in the audit log.
+pub async fn suspend_for(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    id: TenantId,
+    reason: &str,
+) -> Result<Revision, Error> {
+    let entry = ("tenant.suspend", reason);
+    set_status(tx, cp, id, TenantStatus::Suspended, entry).await
 }
 
 /// Needs a system transaction.
 pub async fn resume(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<Revision, Error> {
-    set_status(tx, cp, id, TenantStatus::Active, "tenant.resume").await
+    resume_for(tx, cp, id, "").await
+}
+
+/// As [`resume`], with a reason.
+pub async fn resume_for(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    id: TenantId,
+    reason: &str,
+) -> Result<Revision, Error> {
+    let entry = ("tenant.resume", reason);
+    set_status(tx, cp, id, TenantStatus::Active, entry).await
 }
 
 /// What is so already stays so, at the revision that it has.
@@ -271,7 +295,7 @@ async fn set_status(
     cp: &ControlPlane,
     id: TenantId,
     status: TenantStatus,
-    action: &str,
+    (action, reason): (&str, &str),
 ) -> Result<Revision, Error> {
     let tenant = lock(tx, id).await?;
     if tenant.operator_status == TenantStatus::Deleted {
@@ -281,7 +305,11 @@ async fn set_status(
         return Ok(tenant.revision);
     }
     db::tenants::set_status(tx, id, status).await?;
-    audit::record(tx, cp, Some(id), action, "", json!({})).await?;
+    let details = match reason {
+        "" => json!({}),
+        reason => json!({ "reason": reason }),
+    };
+    audit::record(tx, cp, Some(id), action, "", details).await?;
     db::revision::next_for_tenant(tx, id).await
 }
 

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::Error;
-use crate::ids::{ApiTokenId, MemberId, NodeId, TenantId};
+use crate::ids::{ApiTokenId, MemberId, NodeId, OperatorId, TenantId};
 
 /// Whoever asks for a change; the audit log keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,6 +16,11 @@ pub enum Actor {
     System,
     /// The bearer of the admin token.
     Operator,
+    /// An operator who has logged in.
+    NamedOperator {
+        id: OperatorId,
+        email: String,
+    },
     Member {
         id: MemberId,
         email: String,
@@ -41,10 +46,24 @@ impl Actor {
         match self {
             Self::System => "system".to_owned(),
             Self::Operator => "operator".to_owned(),
+            Self::NamedOperator { email, .. } => format!("operator {email}"),
             Self::Member { email, .. } => email.clone(),
             Self::ApiToken { name, email, .. } => format!("{email} (API token {name})"),
             Self::AccessKey { access_key_id, .. } => access_key_id.clone(),
             Self::Node(node) => format!("node {node}"),
+        }
+    }
+
+    pub fn is_operator(&self) -> bool {
+        matches!(self, Self::Operator | Self::NamedOperator { .. })
+    }
+
+    /// As the operators' own audit log names it.
+    pub(crate) fn among_operators(&self) -> String {
+        match self {
+            Self::Operator => "admin token".to_owned(),
+            Self::NamedOperator { email, .. } => email.clone(),
+            other => other.label(),
         }
     }
 }

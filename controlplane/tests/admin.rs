@@ -59,7 +59,7 @@ async fn a_tenant_is_made_shown_limited_suspended_and_resumed() {
         "requests_per_second": 100, "burst": 200, "concurrent_requests": null, "bytes_per_second": null,
         "quota_bytes": null, "max_staleness_seconds": null,
         "quota_objects": null, "quota_egress_bytes": null, "bucket_limit": 100, "access_key_limit": 500,
-        "created_at": "2026-03-01T12:00:00Z", "trial_ends_at": null,
+        "created_at": "2026-03-01T12:00:00Z", "trial_ends_at": null, "engine": null,
     });
     let (_, list) = plane.admin(Method::GET, "/tenants", None).await;
     assert_eq!(list["tenants"], json!([expected]));

@@ -225,9 +225,9 @@ async fn full_says_what_is_used_and_room_is_found_at_once() {
     let tenant = limited(&plane, "a@example.com", json!({ "quota_bytes": LIMIT })).await;
     let mut one = Holder::connect(&plane, "l1").await.opened().await;
     let used = format!(
-        "INSERT INTO tenant_usage (tenant_id, stored_bytes) VALUES ('{}', {})",
-        tenant.id,
-        LIMIT - 10
+        "UPDATE tenant_usage SET stored_bytes = {} WHERE tenant_id = '{}'",
+        LIMIT - 10,
+        tenant.id
     );
     plane.database.execute(&used).await;
     let full = one.answer(&stored(&tenant), 11).await.unwrap_err();
@@ -240,6 +240,59 @@ async fn full_says_what_is_used_and_room_is_found_at_once() {
         .execute("UPDATE tenant_usage SET stored_bytes = stored_bytes - 1")
         .await;
     assert_eq!(one.answer(&stored(&tenant), 11).await, Ok(11));
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_granted_while_a_quota_is_lowered_is_asked_back() {
+    let plane = Plane::start().await;
+    let tenant = limited(&plane, "a@example.com", json!({ "quota_bytes": LIMIT })).await;
+    let mut one = Holder::connect(&plane, "l1").await.opened().await;
+    // By another control plane, which has not committed it yet.
+    let mut other = plane.database.superuser().await;
+    let grant = format!(
+        "BEGIN; SELECT FROM tenant_usage WHERE tenant_id = '{}' FOR UPDATE;
+         INSERT INTO leases (tenant_id, resource, period, node_id, ledger, granted, granted_at)
+         VALUES ('{}', 'stored_bytes', 0, '{}', 'l1', {LIMIT}, now())",
+        tenant.id, tenant.id, one.node.id
+    );
+    let grant = sqlx::raw_sql(sqlx::AssertSqlSafe(grant));
+    grant.execute(&mut other).await.unwrap();
+    let path = format!("/tenants/{}", tenant.id);
+    let lower = plane.admin(Method::PATCH, &path, Some(json!({ "quota_bytes": 10 })));
+    let commit = async {
+        eventually(async || {
+            let waits = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            plane.database.count(waits).await == 1
+        })
+        .await;
+        sqlx::raw_sql("COMMIT").execute(&mut other).await.unwrap();
+    };
+    let ((status, body), ()) = tokio::join!(lower, commit);
+    assert_eq!(status, StatusCode::OK, "{body}");
+    assert_eq!(one.recall().await.quota, stored(&tenant));
+    plane.stop().await;
+}
+
+/// As when nobody was there to hear it.
+#[tokio::test]
+async fn what_is_held_beyond_a_quota_is_asked_back_by_and_by() {
+    let plane = Plane::start().await;
+    let tenant = limited(&plane, "a@example.com", json!({ "quota_bytes": LIMIT })).await;
+    let within = limited(&plane, "b@example.com", json!({ "quota_bytes": LIMIT })).await;
+    let mut one = Holder::connect(&plane, "l1").await.opened().await;
+    assert!(one.answer(&stored(&within), LIMIT).await.is_ok());
+    assert!(one.answer(&stored(&tenant), LIMIT).await.is_ok());
+    let lowered = format!(
+        "UPDATE tenants SET quota_bytes = 10 WHERE id = '{}'",
+        tenant.id
+    );
+    plane.database.execute(&lowered).await;
+    // One that starts looks at once.
+    let beside = plane.beside().await;
+    assert_eq!(one.recall().await.quota, stored(&tenant));
+    beside.shut_down().await;
     plane.stop().await;
 }
 

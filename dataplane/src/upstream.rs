@@ -122,6 +122,10 @@ impl Default for Connector {
         let mut http = HttpConnector::new();
         http.set_connect_timeout(Some(Duration::from_secs(5)));
         http.set_nodelay(true);
+        // An engine whose machine is gone says nothing, and nothing tells its connections from idle ones.
+        http.set_keepalive(Some(Duration::from_secs(15)));
+        http.set_keepalive_interval(Some(Duration::from_secs(5)));
+        http.set_keepalive_retries(Some(3));
         http.enforce_http(false);
         let provider = rustls::crypto::ring::default_provider();
         let connector = HttpsConnectorBuilder::new()

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::client::Client;
@@ -14,6 +13,9 @@ use crate::{http, ports, tools, until};
 
 pub const ACCESS_KEY_ID: &str = "ENGINEKEY00000000000";
 pub const SECRET_ACCESS_KEY: &str = "engine-secret-for-this-test-alone-000000";
+/// Another key of the same account, which SeaweedFS takes too.
+pub const OTHER_ACCESS_KEY_ID: &str = "ENGINEKEY11111111111";
+pub const OTHER_SECRET_ACCESS_KEY: &str = "another-secret-of-the-engine-000000000000";
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const WEED_PARTS: [&str; 4] = ["master", "volume", "filer", "s3"];
@@ -67,7 +69,10 @@ impl Engine {
 /// An engine that runs. Dropping it ends it.
 pub struct Running {
     pub endpoint: String,
-    process: Process,
+    /// How it was started, so that it can be again: on the same files and ports.
+    command: Command,
+    folder: PathBuf,
+    process: Option<Process>,
     /// What it leaves behind elsewhere.
     litter: Vec<PathBuf>,
 }
@@ -96,10 +101,29 @@ impl Running {
     }
 }
 
+impl Running {
+    /// `None` after [`kill`](Self::kill).
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Starts it again, and does not wait until it answers.
+    pub fn again(&mut self) {
+        self.process = Some(Process::start("engine-again", &self.folder, &self.command));
+    }
+}
+
 impl Drop for Running {
     fn drop(&mut self) {
         // SeaweedFS would wait for half a minute; nothing here is worth that.
-        self.process.send(Signal::SIGKILL);
+        self.kill();
         for file in &self.litter {
             let _ = std::fs::remove_file(file);
         }
@@ -111,7 +135,10 @@ fn seaweedfs(folder: &Path) -> Running {
     std::fs::create_dir_all(folder.join("data")).expect("a folder can be made");
     let identities = serde_json::json!({"identities": [{
         "name": "vaultaire",
-        "credentials": [{"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY}],
+        "credentials": [
+            {"accessKey": ACCESS_KEY_ID, "secretKey": SECRET_ACCESS_KEY},
+            {"accessKey": OTHER_ACCESS_KEY_ID, "secretKey": OTHER_SECRET_ACCESS_KEY},
+        ],
         "actions": ["Admin"],
     }]});
     std::fs::write(folder.join("s3.json"), identities.to_string()).expect("it can be written");
@@ -144,7 +171,9 @@ fn seaweedfs(folder: &Path) -> Running {
     }
     let engine = Running {
         endpoint: format!("http://127.0.0.1:{}", base + 6),
-        process: Process::start("weed", folder, &weed),
+        process: Some(Process::start("weed", folder, &weed)),
+        command: weed,
+        folder: folder.to_owned(),
         // Its sockets, wherever it is told to have its files.
         litter: WEED_PARTS
             .iter()
@@ -167,7 +196,7 @@ fn moto(folder: &Path) -> Running {
     let mut server = Command::new(tools::python_tool("python"));
     server.arg(tools::python_tool("moto_server"));
     server.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-    answering("moto", folder, &server, port)
+    answering("moto", folder, server, port)
 }
 
 #[track_caller]
@@ -185,15 +214,17 @@ fn rclone(folder: &Path) -> Running {
         .arg(buckets)
         .env("RCLONE_CONFIG", folder.join("rclone.conf"))
         .env("HOME", folder);
-    answering("rclone", folder, &server, port)
+    answering("rclone", folder, server, port)
 }
 
 /// An engine of one process and one port.
 #[track_caller]
-fn answering(name: &str, folder: &Path, command: &Command, port: u16) -> Running {
+fn answering(name: &str, folder: &Path, command: Command, port: u16) -> Running {
     let engine = Running {
         endpoint: format!("http://127.0.0.1:{port}"),
-        process: Process::start(name, folder, command),
+        process: Some(Process::start(name, folder, &command)),
+        command,
+        folder: folder.to_owned(),
         litter: Vec::new(),
     };
     until("the engine is ready", READY_WITHIN, || {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nix::unistd::{Gid, Uid, User, chown};
 
-use crate::process::{Process, clear_environment, succeed};
+use crate::process::{Process, clear_environment, run, succeed};
 use crate::{ports, tools, until};
 
 pub struct Postgres {
@@ -106,8 +106,31 @@ impl Postgres {
         }
     }
 
+    /// `None` after [`kill`](Self::kill). The server's children, one a connection, are its own.
+    pub fn pid(&self) -> Option<u32> {
+        self.server.as_ref().map(Process::pid)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+        self.url_at(self.port)
+    }
+
+    /// The same database behind another port of this machine's.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("postgres://postgres@127.0.0.1:{port}/postgres")
+    }
+
+    /// What a statement answers, past whatever stands between planes and server: fields are separated by `|`.
+    pub fn query(&self, statement: &str) -> Option<String> {
+        let mut psql = self.program("psql");
+        psql.args(["-XAt", &self.url(), "-c", statement]);
+        let output = run(&mut psql, Duration::from_secs(30));
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        output.status.success().then_some(said)
     }
 }
 

@@ -3,11 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-/// `target/<profile>/vaultaire`, made by the same cargo as this test (`target/<profile>/deps/e2e-…`).
+/// `target/<profile>/vaultaire`, made by the same cargo as this test (`target/<profile>/deps/e2e-…`), or as this program
+/// beside it.
 pub fn vaultaire() -> PathBuf {
     let own = std::env::current_exe().expect("a process knows its own file");
-    let profile = own.parent().and_then(Path::parent);
-    let binary = profile.expect("a test is in deps").join("vaultaire");
+    let place = own.parent().expect("a file is in a folder");
+    let profile = match place.ends_with("deps") {
+        true => place.parent().expect("deps is in a folder"),
+        false => place,
+    };
+    let binary = profile.join("vaultaire");
     assert!(
         binary.exists(),
         "{} is missing: run `make test`, or build it with `cargo build -p vaultaire`",

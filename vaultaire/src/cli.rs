@@ -1,6 +1,8 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
 mod billing;
+mod engine;
+mod operator;
 #[cfg(test)]
 mod reference;
 
@@ -10,6 +12,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
+pub use engine::{DriftArguments, EngineCommand, NewEngine};
+pub use operator::{OperatorCommand, SeveralArguments};
 
 use crate::admin::duration::{self, Seconds};
 
@@ -56,12 +60,20 @@ pub enum Command {
     /// What tenants' buckets really hold
     #[command(subcommand)]
     Inventory(InventoryCommand),
+    /// The storage engines underneath: add, look at, and change their credentials
+    #[command(subcommand)]
+    Engine(EngineCommand),
+    /// Where database and engines disagree, and putting it right
+    Drift(DriftArguments),
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
     /// The log of changes
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Those who may log in to the operators' pages
+    #[command(subcommand)]
+    Operator(OperatorCommand),
     /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
     #[command(hide = true)]
     MakeTenants {
@@ -141,6 +153,23 @@ pub enum TenantCommand {
         /// Those that their owners have deleted, and that can be restored
         #[arg(long)]
         deleted: bool,
+        /// Only those with this in their name or address, or of this id; with a question the newest hundred that fit
+        #[arg(long, default_value = "", hide_default_value = true)]
+        search: String,
+        /// Only those that are active, read_only, suspended or deleted
+        #[arg(long, default_value = "", hide_default_value = true)]
+        status: String,
+        /// Only those on this plan
+        #[arg(long, default_value = "", hide_default_value = true)]
+        plan: String,
+        /// Only those that are older than this tenant: where the page before ended
+        #[arg(
+            long,
+            value_name = "TENANT",
+            default_value = "",
+            hide_default_value = true
+        )]
+        after: String,
         #[command(flatten)]
         target: Target,
     },
@@ -150,14 +179,30 @@ pub enum TenantCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Refuse a tenant's requests until it is resumed
+    /// Refuse tenants' requests until they are resumed
     Suspend {
-        tenant: String,
+        #[command(flatten)]
+        several: SeveralArguments,
         #[command(flatten)]
         target: Target,
     },
-    /// Serve a suspended tenant again
+    /// Serve suspended tenants again
     Resume {
+        #[command(flatten)]
+        several: SeveralArguments,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Note something about a tenant, which the customer never sees
+    Note {
+        tenant: String,
+        #[arg(long)]
+        text: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// List what was noted about a tenant, the newest first
+    Notes {
         tenant: String,
         #[command(flatten)]
         target: Target,
@@ -174,6 +219,9 @@ pub enum TenantCommand {
         /// Onto the terms that this plan is sold on now
         #[arg(long)]
         plan: Option<String>,
+        /// Where its new buckets go, see `vaultaire engine list`; `default`: to the default engine
+        #[arg(long)]
+        engine: Option<String>,
         #[command(flatten)]
         limits: LimitArguments,
         #[command(flatten)]

@@ -76,6 +76,15 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Inventory(command) => {
             one_thread()?.block_on(admin::usage::inventory(command, &environment))
         }
+        Command::Engine(command) => {
+            one_thread()?.block_on(admin::engine::run(command, &environment))
+        }
+        Command::Drift(arguments) => {
+            one_thread()?.block_on(admin::engine::drift(arguments, &environment))
+        }
+        Command::Operator(command) => {
+            one_thread()?.block_on(admin::operator::run(command, &environment))
+        }
         Command::Audit(command) => one_thread()?.block_on(admin::audit::run(command, &environment)),
         Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
     }

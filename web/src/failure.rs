@@ -114,11 +114,14 @@ struct FailurePage<'a> {
     detail: &'a str,
     show_request_id: bool,
     request_id: &'a str,
+    /// Where the reader is at home.
+    home: (&'a str, &'a str),
 }
 
 /// Middleware: gives every refusal that is not a page yet its page, whoever made it (a handler, an extractor, the router).
 pub async fn render(request: Request, next: Next) -> Response {
     let request_id = request.extensions().get::<RequestId>().cloned();
+    let of_operators = request.uri().path().starts_with("/admin");
     let response = next.run(request).await;
     let status = response.status();
     let is_page = response
@@ -137,6 +140,10 @@ pub async fn render(request: Request, next: Next) -> Response {
         detail: detail.map_or(fallback, |detail| &detail.0),
         show_request_id: status.is_server_error(),
         request_id: request_id.as_ref().map_or("", RequestId::as_str),
+        home: match of_operators {
+            true => ("/admin", "Operators’ area"),
+            false => ("/dashboard", "Dashboard"),
+        },
     };
     let body = template.render().unwrap_or_else(|_| headline.to_owned());
     parts.headers.remove(header::CONTENT_LENGTH);

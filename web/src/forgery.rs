@@ -1,5 +1,5 @@
 //! Forms that other sites send in a member's name are refused: by where they come from, and by a token they lack.
-//! A form can be read in this crate through [`MemberForm`] and [`VisitorForm`] alone, and both check the token.
+//! A form can be read in this crate through [`MemberForm`], [`VisitorForm`] and the operators' form alone, and all check the token.
 
 use axum::extract::{Form, FromRequest, FromRequestParts, Request, State};
 use axum::middleware::Next;
@@ -82,7 +82,7 @@ fn is_loopback(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
-fn same_token(expected: &str, given: &str) -> Result<(), Failure> {
+pub fn same_token(expected: &str, given: &str) -> Result<(), Failure> {
     let equal = expected.as_bytes().ct_eq(given.as_bytes());
     if !expected.is_empty() && bool::from(equal) {
         return Ok(());

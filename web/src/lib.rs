@@ -1,6 +1,7 @@
-//! The customer's dashboard: server-rendered pages that need no script, over `controlplane`'s functions.
+//! The customer's dashboard and the operators' area: server-rendered pages that need no script, over `controlplane`'s functions.
 //! It holds no state of its own and no SQL; what a page shows comes from a transaction that its handler began.
 
+mod admin;
 mod assets;
 mod charts;
 mod csv;
@@ -49,6 +50,8 @@ pub enum Access {
         /// What it takes to send a form.
         change: Act,
     },
+    /// An operator who has passed both steps of their own log-in; everyone else is sent to `/admin/login`.
+    Operator,
 }
 
 impl Access {
@@ -88,6 +91,7 @@ fn table() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     table.extend(tenants());
     table.extend(storage());
     table.extend(paying());
+    table.extend(admin::routes());
     table
 }
 
@@ -408,6 +412,9 @@ pub fn routes(cp: ControlPlane) -> Router {
                     change,
                 };
                 handler.layer(from_fn_with_state(door, session::require))
+            }
+            Access::Operator => {
+                handler.layer(from_fn_with_state(app.clone(), admin::frame::require))
             }
         };
         let longest = match path.ends_with("/delete-objects") {

@@ -7,11 +7,13 @@ use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use controlplane::accounts::{self, Act, Session, SessionToken};
+use controlplane::operators::impersonation;
 use controlplane::{Actor, Error, Origin, Tx, client_address};
 use http::request::Parts;
 use http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 
 use crate::App;
+use crate::admin;
 use crate::failure::Failure;
 use crate::request_id::RequestId;
 
@@ -78,8 +80,15 @@ pub struct Door {
 /// and sends everyone else to the log-in page.
 pub async fn require(State(door): State<Door>, mut request: Request, next: Next) -> Response {
     let app = &door.app;
-    match find(app, request.headers()).await {
+    match found(app, request.headers()).await {
         Ok(Some((session, token))) => {
+            if session.looking.is_some() && !request.method().is_safe() {
+                return Failure::new(
+                    StatusCode::FORBIDDEN,
+                    "You look at this dashboard as an operator, and change nothing. End it to go on.",
+                )
+                .into_response();
+            }
             let act = match request.method().is_safe() {
                 true => door.see,
                 false => door.change,
@@ -104,6 +113,16 @@ pub async fn require(State(door): State<Door>, mut request: Request, next: Next)
     }
 }
 
+/// An operator's look, if there is one, else the member's own session. The look's token is none.
+async fn found(app: &App, headers: &HeaderMap) -> Result<Option<(Session, SessionToken)>, Failure> {
+    if let Some((operator, _)) = admin::frame::find(app, headers).await?
+        && let Some(looking) = impersonation::current(&app.cp, &operator).await?
+    {
+        return Ok(Some((looking, SessionToken::from(String::new()))));
+    }
+    find(app, headers).await
+}
+
 /// The session that the cookie names, if there is one and it still holds.
 pub async fn find(
     app: &App,
@@ -118,7 +137,7 @@ pub async fn find(
 }
 
 /// Where a request came from, as far as this process can know it.
-fn origin(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Origin {
+pub fn origin(app: &App, headers: &HeaderMap, extensions: &Extensions) -> Origin {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     let user_agent = headers.get(header::USER_AGENT);
     let trusted = &app.cp.config().trusted_proxies;

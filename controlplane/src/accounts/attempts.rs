@@ -19,7 +19,7 @@ pub(super) fn password_of(email: &str) -> [u8; 32] {
 
 /// Counts the attempt as a failure before the guess is looked at: of many at once no more than the limit pass.
 /// Success takes them away again, by [`forget`].
-pub(super) async fn count(cp: &ControlPlane, account: &[u8; 32]) -> Result<(), Error> {
+pub(crate) async fn count(cp: &ControlPlane, account: &[u8; 32]) -> Result<(), Error> {
     let now = cp.clock().now();
     let mut tx = cp.begin_system().await?;
     db::login_failures::lock(&mut tx, account).await?;
@@ -35,7 +35,7 @@ pub(super) async fn count(cp: &ControlPlane, account: &[u8; 32]) -> Result<(), E
     tx.commit().await
 }
 
-pub(super) async fn forget(tx: &mut Tx, account: &[u8; 32]) -> Result<(), Error> {
+pub(crate) async fn forget(tx: &mut Tx, account: &[u8; 32]) -> Result<(), Error> {
     db::login_failures::delete_of(tx, account).await
 }
 

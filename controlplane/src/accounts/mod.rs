@@ -12,7 +12,7 @@ mod role;
 mod sessions;
 mod sign_up;
 mod throttle;
-mod totp;
+pub(crate) mod totp;
 
 use std::fmt;
 
@@ -44,6 +44,7 @@ pub use totp::{
 };
 
 use crate::ids::{MemberId, SessionId, TenantId};
+use crate::operators::Looking;
 use crate::{Actor, ControlPlane, Error, Tx, audit, db, random};
 
 /// A session that nobody uses ends after this.
@@ -52,7 +53,8 @@ const IDLE: Duration = Duration::days(2);
 const ABSOLUTE: Duration = Duration::days(14);
 const TOUCH_AFTER: Duration = Duration::minutes(5);
 /// A link in a mail was used, is too old, or never was.
-const DEAD_LINK: &str = "This link was used already, is too old, or was replaced by a newer one.";
+pub(crate) const DEAD_LINK: &str =
+    "This link was used already, is too old, or was replaced by a newer one.";
 
 /// What the browser's cookie holds. Only its SHA-256 is stored.
 #[derive(Clone, PartialEq, Eq)]
@@ -96,6 +98,8 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
     /// To be sent along with every form; follows from the session token, which nobody else has.
     pub csrf_token: String,
+    /// It is no member's: an operator looks, and changes nothing.
+    pub looking: Option<Looking>,
 }
 
 #[derive(Debug)]
@@ -144,19 +148,26 @@ pub async fn session(cp: &ControlPlane, token: &SessionToken) -> Result<Option<S
         role,
         expires_at: row.expires_at.min(last_used_at + IDLE),
         csrf_token: token.csrf_token(),
+        looking: None,
     }))
 }
 
 impl Session {
     pub fn may(&self, act: Act) -> bool {
-        may(self.role, act)
+        may(self.role, act) && (self.looking.is_none() || act == Act::View)
     }
 
     /// In whose name a transaction of this session acts.
     pub fn actor(&self) -> Actor {
-        Actor::Member {
-            id: self.member_id,
-            email: self.email.clone(),
+        match &self.looking {
+            Some(looking) => Actor::NamedOperator {
+                id: looking.operator_id,
+                email: looking.email.clone(),
+            },
+            None => Actor::Member {
+                id: self.member_id,
+                email: self.email.clone(),
+            },
         }
     }
 }
@@ -186,6 +197,7 @@ pub(crate) async fn begin_session(
         role,
         expires_at: row.expires_at.min(now + IDLE),
         csrf_token: token.csrf_token(),
+        looking: None,
     };
     Ok(SignedIn { token, session })
 }

@@ -5,7 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use totp_rs::{Builder, Secret, Totp};
+pub(crate) use totp_rs::Secret;
+use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 use super::{Session, attempts, confirm, password, sha256};
@@ -62,22 +63,38 @@ pub async fn second_step(tx: &mut Tx, session: &Session) -> Result<Option<Second
 }
 
 pub fn begin_totp(cp: &ControlPlane, session: &Session) -> Result<TotpSetup, Error> {
-    let secret: [u8; 20] = rand::random();
-    setup(cp, session, Secret::from(secret))
+    let bytes: [u8; 20] = rand::random();
+    setup(cp, session, secret(&bytes))
 }
 
 /// The page again, after a mistake: the app has the secret already.
 pub fn resume_totp(cp: &ControlPlane, session: &Session, sealed: &str) -> Result<TotpSetup, Error> {
-    setup(cp, session, unseal(cp, session.member_id, sealed)?)
+    let row = session.member_id.to_string();
+    setup(cp, session, unseal(cp, Purpose::Totp, &row, sealed)?)
 }
 
 fn setup(cp: &ControlPlane, session: &Session, secret: Secret) -> Result<TotpSetup, Error> {
     let row = session.member_id.to_string();
+    shown(cp, Purpose::Totp, &row, &session.email, secret)
+}
+
+pub(crate) fn secret(bytes: &[u8]) -> Secret {
+    Secret::from(bytes)
+}
+
+/// `row` is the id of whose secret it is.
+pub(crate) fn shown(
+    cp: &ControlPlane,
+    purpose: Purpose,
+    row: &str,
+    email: &str,
+    secret: Secret,
+) -> Result<TotpSetup, Error> {
     let key = &cp.config().master_key;
-    let sealed = key.seal(Purpose::Totp, &row, secret.as_ref())?;
+    let sealed = key.seal(purpose, row, secret.as_ref())?;
     let text = Zeroizing::new(secret.to_base32());
     // An address needs no escaping but for these.
-    let email = session.email.replace('%', "%25").replace('?', "%3F");
+    let email = email.replace('%', "%25").replace('?', "%3F");
     let email = email.replace('#', "%23").replace('&', "%26");
     let uri = format!(
         "otpauth://totp/Vaultaire:{email}?secret={}&issuer=Vaultaire",
@@ -103,7 +120,7 @@ pub async fn enable_totp(
     origin: &Origin,
 ) -> Result<RecoveryCodes, Error> {
     let member = session.member_id;
-    let secret = unseal(cp, member, sealed)?;
+    let secret = unseal(cp, Purpose::Totp, &member.to_string(), sealed)?;
     let Some(step) = matching_step(cp, secret.clone(), code, -1)? else {
         let message = "That is not the code that the app shows now. Is the device’s clock right?";
         return Err(Error::validation("code", message));
@@ -179,9 +196,10 @@ pub(super) async fn check(
     member: MemberId,
     code: &str,
 ) -> Result<Option<Passed>, Error> {
-    let typed: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let typed = plain(code);
     if typed.len() > 8 {
-        let used = db::totp::use_recovery_code(tx, member, &recovery_hash(member, &typed)).await?;
+        let hash = recovery_hash(&member.to_string(), &typed);
+        let used = db::totp::use_recovery_code(tx, member, &hash).await?;
         return Ok(used.then_some(Passed::RecoveryCode));
     }
     let Some(row) = db::totp::lock(tx, member).await? else {
@@ -220,8 +238,13 @@ async fn begin(cp: &ControlPlane, session: &Session, origin: &Origin) -> Result<
     Ok(tx.acting(session.actor(), origin.clone()))
 }
 
+/// As it is compared: dashes and blanks are for people.
+pub(crate) fn plain(code: &str) -> String {
+    code.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
 /// The time step whose code it is: of now, one before or one after, and later than the last that was used.
-fn matching_step(
+pub(crate) fn matching_step(
     cp: &ControlPlane,
     secret: Secret,
     code: &str,
@@ -247,10 +270,16 @@ fn totp(secret: Secret) -> Result<Totp, Error> {
     built.map_err(|error| Error::Internal(anyhow::anyhow!("TOTP: {error}")))
 }
 
-fn unseal(cp: &ControlPlane, member: MemberId, sealed: &str) -> Result<Secret, Error> {
+/// What [`shown`] has sealed.
+pub(crate) fn unseal(
+    cp: &ControlPlane,
+    purpose: Purpose,
+    row: &str,
+    sealed: &str,
+) -> Result<Secret, Error> {
     let key = &cp.config().master_key;
     let bytes = URL_SAFE_NO_PAD.decode(sealed).ok();
-    let opened = bytes.and_then(|bytes| key.open(Purpose::Totp, &member.to_string(), &bytes).ok());
+    let opened = bytes.and_then(|bytes| key.open(purpose, row, &bytes).ok());
     let opened = opened
         .ok_or_else(|| Error::BadRequest("Open the page anew, and begin again.".to_owned()))?;
     Ok(Secret::from(opened.as_slice()))
@@ -262,22 +291,25 @@ pub(super) async fn draw_recovery_codes(
     session: &Session,
 ) -> Result<RecoveryCodes, Error> {
     let member = session.member_id;
+    let (codes, hashes) = new_codes(&member.to_string());
+    db::totp::set_recovery_codes(tx, session.tenant_id, member, &hashes).await?;
+    Ok(codes)
+}
+
+/// For the one of that id, and what is kept of them.
+pub(crate) fn new_codes(of: &str) -> (RecoveryCodes, Vec<Vec<u8>>) {
     let codes: Vec<String> = (0..RECOVERY_CODES)
         .map(|_| random::recovery_code(&mut rand::rng()))
         .collect();
-    let hashes: Vec<Vec<u8>> = codes
-        .iter()
-        .map(|code| recovery_hash(member, code).to_vec())
-        .collect();
-    db::totp::set_recovery_codes(tx, session.tenant_id, member, &hashes).await?;
-    Ok(RecoveryCodes(codes))
+    let hashes = codes.iter().map(|code| recovery_hash(of, code).to_vec());
+    let hashes = hashes.collect();
+    (RecoveryCodes(codes), hashes)
 }
 
 /// Dashes and case are for people.
-fn recovery_hash(member: MemberId, code: &str) -> [u8; 32] {
-    let plain: String = code.chars().filter(|c| c.is_ascii_alphanumeric()).collect();
-    let plain = Zeroizing::new(plain.to_ascii_lowercase());
-    sha256(&["recovery code", &member.to_string(), &plain])
+pub(crate) fn recovery_hash(of: &str, code: &str) -> [u8; 32] {
+    let plain = Zeroizing::new(plain(code).to_ascii_lowercase());
+    sha256(&["recovery code", of, &plain])
 }
 
 /// Writes down what was done, as action and target, and tells the member.
@@ -321,12 +353,8 @@ mod tests {
 
     #[test]
     fn a_recovery_code_is_the_same_in_capitals_and_without_dashes() {
-        let member = MemberId::random();
-        let hash = recovery_hash(member, "abcd-efgh-2345-6789");
-        assert_eq!(hash, recovery_hash(member, "ABCDEFGH23456789"));
-        assert_ne!(
-            hash,
-            recovery_hash(MemberId::random(), "abcd-efgh-2345-6789")
-        );
+        let hash = recovery_hash("ann", "abcd-efgh-2345-6789");
+        assert_eq!(hash, recovery_hash("ann", "ABCDEFGH23456789"));
+        assert_ne!(hash, recovery_hash("eve", "abcd-efgh-2345-6789"));
     }
 }

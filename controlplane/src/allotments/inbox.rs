@@ -7,7 +7,7 @@ use wire::{Allotted, Demand, FromNode};
 use super::store::signed;
 use crate::db::allotments::{self, Demands, Held};
 use crate::ids::{NodeId, TenantId};
-use crate::{ControlPlane, Error, refusals};
+use crate::{ControlPlane, Error, db, refusals};
 
 /// Messages written in one transaction.
 const MOST: usize = 64;
@@ -16,7 +16,7 @@ pub(super) async fn run(cp: ControlPlane, mut inbox: mpsc::Receiver<(NodeId, Fro
     let mut messages = Vec::new();
     while inbox.recv_many(&mut messages, MOST).await > 0 {
         let taken = std::mem::take(&mut messages);
-        if let Err(error) = write(&cp, taken).await {
+        if let Err(error) = db::in_time(db::PATIENCE, write(&cp, taken)).await {
             tracing::warn!(%error, "what nodes said was not written down");
         }
     }

@@ -130,7 +130,7 @@ async fn divide(cp: ControlPlane) {
     let mut cleaned = Instant::now();
     loop {
         let _ = timeout(POLL, cp.allotments().due.notified()).await;
-        if let Err(error) = divide_once(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE, divide_once(&cp)).await {
             tracing::warn!(%error, "limits could not be divided anew");
         }
         if cleaned.elapsed() > 10 * POLL {
@@ -157,7 +157,7 @@ async fn clean(cp: &ControlPlane) {
         db::allotments::forget_demands(tx.connection(), before).await?;
         tx.commit().await
     };
-    if let Err(error) = done.await {
+    if let Err(error) = db::in_time(db::PATIENCE, done).await {
         tracing::warn!(%error, "old demands could not be removed");
     }
 }
@@ -166,7 +166,7 @@ async fn clean(cp: &ControlPlane) {
 async fn tell(cp: ControlPlane) {
     loop {
         let _ = timeout(POLL, cp.allotments().news.notified()).await;
-        if let Err(error) = tell_once(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE, tell_once(&cp)).await {
             tracing::warn!(%error, "nodes could not be told their shares");
         }
     }
@@ -226,13 +226,13 @@ async fn tell_once(cp: &ControlPlane) -> Result<(), Error> {
 async fn probe(cp: ControlPlane) {
     loop {
         sleep(POLL).await;
-        let Ok(mut conn) = cp.pool().acquire().await else {
+        let asked = db::in_time(db::PATIENCE, async {
+            let mut conn = cp.pool().acquire().await?;
+            Ok(db::allotments::nodes(&mut conn).await?)
+        });
+        let Ok(nodes) = asked.await else {
             continue;
         };
-        let Ok(nodes) = db::allotments::nodes(&mut conn).await else {
-            continue;
-        };
-        drop(conn);
         let now = cp.clock().now();
         let mut dead = Vec::new();
         for node in nodes {
@@ -273,7 +273,7 @@ async fn listen(cp: ControlPlane) {
 async fn listen_once(cp: &ControlPlane) -> Result<(), sqlx::Error> {
     let mut listener = db::listener_on(cp.pool(), db::allotments::CHANNEL).await?;
     loop {
-        let said = listener.try_recv().await?;
+        let said = db::announced(&mut listener).await?;
         let what = said.as_ref().map(|said| said.payload());
         if what != Some("tell") {
             cp.allotments().due.notify_one();

@@ -21,21 +21,29 @@ use super::deletions;
 use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
 use super::json::Body;
 use super::node::bearer;
+use super::operators;
+use super::tenants as search;
 use super::usage;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
 use crate::ids::{NodeId, TenantId};
 use crate::tenants::{self, LimitChange, NewTenant, Tenant};
-use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans};
+use crate::{Actor, ControlPlane, Error, Origin, Tx, db, engines, nodes, plans};
 
 pub(super) const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 
-type Route = (Method, &'static str, MethodRouter<ControlPlane>);
+pub(super) type Route = (Method, &'static str, MethodRouter<ControlPlane>);
 
 /// Every route there is; the router is made of this, and so is the walk in the tests.
 fn routes() -> Vec<Route> {
+    let mut routes = own_routes();
+    routes.extend(super::engines::routes());
+    routes
+}
+
+fn own_routes() -> Vec<Route> {
     vec![
-        (Method::GET, "/tenants", get(list_tenants)),
+        (Method::GET, "/tenants", get(search::list)),
         (Method::POST, "/tenants", post(create_tenant)),
         (Method::GET, "/tenants/{id}", get(usage::show_tenant)),
         (Method::PATCH, "/tenants/{id}", patch(set_limits)),
@@ -46,6 +54,10 @@ fn routes() -> Vec<Route> {
             "/tenants/{id}/restore",
             post(deletions::restore),
         ),
+        (Method::POST, "/tenants/suspend", post(search::suspend)),
+        (Method::POST, "/tenants/resume", post(search::resume)),
+        (Method::GET, "/tenants/{id}/notes", get(search::notes)),
+        (Method::POST, "/tenants/{id}/notes", post(search::add_note)),
         (Method::GET, "/deleted-tenants", get(deletions::list)),
         (
             Method::GET,
@@ -101,6 +113,18 @@ fn routes() -> Vec<Route> {
         (Method::POST, "/nodes/{id}/accept", post(accept_node)),
         (Method::POST, "/join-tokens", post(create_join_token)),
         (Method::GET, "/audit/verify", get(super::audit::verify)),
+        (Method::GET, "/operators", get(operators::list)),
+        (Method::POST, "/operators", post(operators::create)),
+        (
+            Method::POST,
+            "/operators/{id}/reset",
+            post(operators::reset),
+        ),
+        (
+            Method::POST,
+            "/operators/{id}/disable",
+            post(operators::disable),
+        ),
     ]
 }
 
@@ -156,6 +180,8 @@ pub(super) struct TenantBody {
     access_key_limit: i32,
     created_at: DateTime<Utc>,
     trial_ends_at: Option<DateTime<Utc>>,
+    /// Where its new buckets go; `null`: to the default engine.
+    engine: Option<String>,
 }
 
 impl From<Tenant> for TenantBody {
@@ -178,15 +204,9 @@ impl From<Tenant> for TenantBody {
             access_key_limit: tenant.access_key_limit,
             created_at: tenant.created_at,
             trial_ends_at: tenant.trial_ends_at,
+            engine: tenant.engine,
         }
     }
-}
-
-async fn list_tenants(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Error> {
-    let mut tx = cp.begin_system().await?;
-    let tenants = tenants::list(&mut tx).await?;
-    let tenants: Vec<TenantBody> = tenants.into_iter().map(TenantBody::from).collect();
-    Ok(Json(json!({ "tenants": tenants })))
 }
 
 async fn create_tenant(
@@ -230,6 +250,9 @@ struct LimitsBody {
     bucket_limit: Option<Option<u32>>,
     #[serde(default, deserialize_with = "said")]
     access_key_limit: Option<Option<u32>>,
+    /// Where new buckets go; `null`: to the default engine.
+    #[serde(default, deserialize_with = "said")]
+    engine: Option<Option<String>>,
 }
 
 fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
@@ -258,7 +281,12 @@ async fn set_limits(
         access_key_limit: body.access_key_limit,
     };
     let mut tx = begin(&cp, origin).await?;
-    tenants::set_limits(&mut tx, &cp, id, change).await?;
+    if let Some(engine) = &body.engine {
+        engines::set_of_tenant(&mut tx, &cp, id, engine.as_deref()).await?;
+    }
+    if body.engine.is_none() || change != LimitChange::default() {
+        tenants::set_limits(&mut tx, &cp, id, change).await?;
+    }
     finish(&cp, tx, id).await
 }
 
@@ -280,14 +308,23 @@ async fn set_plan(
     finish(&cp, tx, id).await
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ReasonBody {
+    /// The customer reads it in the audit log.
+    #[serde(default)]
+    reason: String,
+}
+
 async fn suspend(
     State(cp): State<ControlPlane>,
     Path(id): Path<String>,
     origin: Origin,
+    Body(body): Body<ReasonBody>,
 ) -> Result<impl IntoResponse, Error> {
     let id = tenant_id(&id)?;
     let mut tx = begin(&cp, origin).await?;
-    tenants::suspend(&mut tx, &cp, id).await?;
+    tenants::suspend_for(&mut tx, &cp, id, &body.reason).await?;
     finish(&cp, tx, id).await
 }
 
@@ -295,10 +332,11 @@ async fn resume(
     State(cp): State<ControlPlane>,
     Path(id): Path<String>,
     origin: Origin,
+    Body(body): Body<ReasonBody>,
 ) -> Result<impl IntoResponse, Error> {
     let id = tenant_id(&id)?;
     let mut tx = begin(&cp, origin).await?;
-    tenants::resume(&mut tx, &cp, id).await?;
+    tenants::resume_for(&mut tx, &cp, id, &body.reason).await?;
     finish(&cp, tx, id).await
 }
 

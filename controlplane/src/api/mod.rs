@@ -6,11 +6,14 @@ mod audit;
 mod billing;
 mod customer;
 mod deletions;
+mod engines;
 mod fleet;
 mod health;
 mod json;
 mod node;
+mod operators;
 mod request;
+mod tenants;
 mod usage;
 
 use axum::Router;

@@ -245,13 +245,13 @@ pub async fn look_at_stripe(cp: &ControlPlane) -> Result<(), Error> {
 pub(crate) async fn watch(cp: ControlPlane) {
     for round in 0u64.. {
         tokio::time::sleep(LOOK_EVERY).await;
-        if let Err(error) = look(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, look(&cp)).await {
             tracing::warn!(%error, "billing could not be looked after");
         }
-        if let Err(error) = deliver_webhooks(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, deliver_webhooks(&cp)).await {
             tracing::warn!(%error, "customers' webhooks could not be sent");
         }
-        if let Err(error) = look_at_stripe(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, look_at_stripe(&cp)).await {
             tracing::warn!(%error, "Stripe could not be looked after");
         }
         if round.is_multiple_of(MEASURE_EVERY)

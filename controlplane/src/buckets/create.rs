@@ -7,9 +7,9 @@ use sqlx::types::Json;
 use wire::TenantStatus;
 
 use super::{APPLY_TIMEOUT, Change, NewBucket, aborted, is_valid_name};
-use crate::engine::{ENGINE_ID, Removed};
+use crate::engine::Removed;
 use crate::ids::BucketId;
-use crate::{Error, PlacementKind, Receipt, audit, db, tenants};
+use crate::{Error, Receipt, audit, db, tenants};
 
 pub(super) async fn run(change: Change, new: NewBucket) -> Result<Receipt, Error> {
     if !is_valid_name(&new.name) {
@@ -60,7 +60,7 @@ async fn claim(change: &Change, new: &NewBucket) -> Result<db::buckets::Row, Err
         let message = "This account may not create buckets at the moment.";
         return Err(Error::s3(StatusCode::FORBIDDEN, "AccessDenied", message));
     }
-    let left = db::buckets::find(&mut tx, change.tenant, &new.name).await?;
+    let mut left = db::buckets::find(&mut tx, change.tenant, &new.name).await?;
     if let Some(row) = &left {
         if row.status == "active" {
             let message = "There is a bucket of this name already.";
@@ -74,8 +74,17 @@ async fn claim(change: &Change, new: &NewBucket) -> Result<db::buckets::Row, Err
             return Err(aborted());
         }
     }
+    let at = db::engines::for_new_bucket(&mut tx, change.tenant).await?;
+    let at = at.filter(|at| !at.disabled).ok_or_else(|| {
+        tracing::error!(tenant = %change.tenant, "the engine on which new buckets are made is disabled");
+        Error::Unavailable("No buckets can be made at the moment.")
+    })?;
+    // Begun on another engine: what was made there, if anything, is empty, and nobody's.
+    if let Some(row) = left.take_if(|row| row.engine_id != at.id) {
+        db::buckets::forget(&mut tx, row.id).await?;
+    }
     let taken_up = left.is_some();
-    let row = left.unwrap_or_else(|| place(change, new));
+    let row = left.unwrap_or_else(|| place(change, new, at));
     if new.object_lock {
         let able = db::engines::capabilities(&mut tx, &row.engine_id).await?;
         if !row.prefix.is_empty() || !able.object_lock {
@@ -112,7 +121,8 @@ async fn make(change: &Change, new: &NewBucket, row: &db::buckets::Row) -> Resul
     if !row.prefix.is_empty() {
         return Ok(());
     }
-    let (engine, bucket) = (change.cp.engine(), &row.engine_bucket);
+    let engine = change.cp.engine(&row.engine_id).await?;
+    let bucket = &row.engine_bucket;
     if row.object_lock != new.object_lock {
         let discard = async {
             // No node ever heard of it.
@@ -137,11 +147,10 @@ async fn make(change: &Change, new: &NewBucket, row: &db::buckets::Row) -> Resul
 }
 
 /// Ids alone: nothing that a customer chose is part of where the objects are.
-fn place(change: &Change, new: &NewBucket) -> db::buckets::Row {
+fn place(change: &Change, new: &NewBucket, at: db::engines::ForNew) -> db::buckets::Row {
     let id = BucketId::random();
-    let engine = &change.cp.config().engine;
-    let (engine_bucket, prefix) = match (engine.placement, &engine.pool_bucket) {
-        (PlacementKind::Pooled, Some(pool)) => (pool.clone(), format!("t/{}/{id}/", change.tenant)),
+    let (engine_bucket, prefix) = match (at.placement.as_str(), at.pool_bucket) {
+        ("pooled", Some(pool)) => (pool, format!("t/{}/{id}/", change.tenant)),
         _ => (format!("vt-{id}"), String::new()),
     };
     let claimed = change.claimed();
@@ -150,7 +159,7 @@ fn place(change: &Change, new: &NewBucket) -> db::buckets::Row {
         tenant_id: change.tenant.0,
         name: new.name.clone(),
         status: "creating".to_owned(),
-        engine_id: ENGINE_ID.to_owned(),
+        engine_id: at.id,
         engine_bucket,
         prefix,
         created_at: change.cp.clock().now(),

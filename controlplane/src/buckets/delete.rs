@@ -18,7 +18,10 @@ pub(super) async fn run(change: Change) -> Result<Receipt, Error> {
         // engine's bucket.
         Err(aborted())
     } else {
-        let removing = remove_at_engine(change.cp.engine(), &row, versioning);
+        let removing = async {
+            let engine = change.cp.engine(&row.engine_id).await?;
+            remove_at_engine(&engine, &row, versioning).await
+        };
         change.at_engine(removing).await
     };
     let mut tx = change.begin().await?;

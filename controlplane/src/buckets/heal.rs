@@ -11,7 +11,7 @@ const EVERY: Duration = Duration::from_secs(30);
 pub(crate) async fn heal(cp: ControlPlane) {
     loop {
         tokio::time::sleep(EVERY).await;
-        if let Err(error) = heal_once(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, heal_once(&cp)).await {
             tracing::warn!(%error, "cannot look for deletions that broke off");
         }
     }

@@ -16,8 +16,6 @@ use serde::Serialize;
 use uuid::Uuid;
 use wire::{BucketSetting, CorsRule};
 
-use crate::config::PlacementKind;
-use crate::engine::ENGINE_ID;
 use crate::ids::{BucketId, TenantId};
 use crate::{Actor, ControlPlane, Error, Origin, Receipt, Tx, db};
 
@@ -27,7 +25,7 @@ pub use name::is_valid as is_valid_name;
 
 /// For how long a creation or deletion under way keeps others away. Longer than [`ENGINE_TIMEOUT`] by far, so that
 /// whoever lost a claim has nothing under way at the engine any more.
-const CLAIM: chrono::Duration = chrono::Duration::seconds(90);
+pub(crate) const CLAIM: chrono::Duration = chrono::Duration::seconds(90);
 /// Everything that one creation or deletion does at the engine.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(45);
 /// How long a change waits for the nodes.
@@ -62,9 +60,10 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<Bucket>, Error> {
 }
 
 /// Whether a bucket that is made now can have object lock.
-pub async fn can_lock(tx: &mut Tx, cp: &ControlPlane) -> Result<bool, Error> {
-    let own_bucket = cp.config().engine.placement == PlacementKind::Dedicated;
-    Ok(own_bucket && db::engines::capabilities(tx, ENGINE_ID).await?.object_lock)
+pub async fn can_lock(tx: &mut Tx) -> Result<bool, Error> {
+    let tenant = tx.tenant()?;
+    let at = db::engines::for_new_bucket(tx, tenant).await?;
+    Ok(at.is_some_and(|at| at.placement == "dedicated" && at.capabilities.0.object_lock))
 }
 
 /// One of the tenant's; another's is as unknown as one that never was.

@@ -76,6 +76,11 @@ pub async fn signer(
     session: &Session,
     token: &SessionToken,
 ) -> Result<Signer, Error> {
+    if session.looking.is_some() {
+        return Err(Error::Forbidden(
+            "An operator who looks at a customer’s dashboard does not see what is stored.",
+        ));
+    }
     let scope = scope(session.role)?;
     let (now, hash) = (cp.clock().now(), token.hash());
     let made = Made {

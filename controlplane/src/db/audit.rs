@@ -103,6 +103,7 @@ pub(crate) async fn breaks(tx: &mut Tx) -> Result<Vec<Break>, Error> {
     Ok(rows
         .into_iter()
         .map(|row| Break {
+            log: "tenants",
             tenant_id: row.tenant_id.map(TenantId),
             entry_id: row.entry_id,
             reason: row.reason,

@@ -287,3 +287,20 @@ pub(crate) async fn free_public_name(
     .await?;
     Ok(done.rows_affected() > 0)
 }
+
+/// The engine's names of the newest buckets that are alone in one there.
+pub(crate) async fn newest_of_engine(
+    tx: &mut Tx,
+    engine: &str,
+    limit: i64,
+) -> Result<Vec<String>, Error> {
+    let names = query_scalar!(
+        "SELECT engine_bucket FROM buckets WHERE engine_id = $1 AND prefix = '' AND status = 'active'
+         ORDER BY created_at DESC LIMIT $2",
+        engine,
+        limit
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(names)
+}

@@ -108,6 +108,7 @@ pub(crate) async fn forget(tx: &mut Tx, id: TenantId, now: DateTime<Utc>) -> Res
         };
     }
     delete!(
+        "DELETE FROM tenant_notes WHERE tenant_id = $1",
         "DELETE FROM members WHERE tenant_id = $1",
         "DELETE FROM invitations WHERE tenant_id = $1",
         "DELETE FROM access_keys WHERE tenant_id = $1",

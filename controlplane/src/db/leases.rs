@@ -373,6 +373,26 @@ pub(crate) async fn forgotten(
     Ok(ids.into_iter().map(NodeId).collect())
 }
 
+/// Tenants of whom more is used and held than what is stored may come to.
+pub(crate) async fn beyond(conn: &mut PgConnection) -> Result<Vec<TenantId>, Error> {
+    let ids = query_scalar!(
+        "SELECT h.tenant_id
+         FROM (SELECT tenant_id, resource, sum(granted - consumed) AS held FROM leases
+               WHERE granted > consumed AND period = 0 GROUP BY tenant_id, resource) h
+         JOIN tenants t ON t.id = h.tenant_id
+         JOIN terms p ON p.id = t.plan_id AND p.version = t.terms_version
+         LEFT JOIN tenant_usage u ON u.tenant_id = h.tenant_id
+         WHERE h.held > CASE h.resource
+             WHEN 'objects' THEN COALESCE(t.quota_objects, p.quota_objects) - COALESCE(u.objects, 0)
+             ELSE LEAST(COALESCE(t.quota_bytes, p.quota_bytes), t.cap_storage_bytes) - COALESCE(u.stored_bytes, 0)
+         END
+         GROUP BY h.tenant_id"
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(ids.into_iter().map(TenantId).collect())
+}
+
 /// Tells every control plane, when the transaction commits.
 pub(crate) async fn notify(conn: &mut PgConnection, text: &str) -> Result<(), Error> {
     query!("SELECT pg_notify($1, $2)", CHANNEL, text)

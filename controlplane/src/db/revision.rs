@@ -70,10 +70,15 @@ pub(crate) async fn next_for_settings(tx: &mut Tx) -> Result<Revision, Error> {
     Ok(number)
 }
 
+/// Whoever has a number holds up every other change until it is committed, and one who stands still does not for long.
 async fn next(tx: &mut Tx) -> Result<Revision, Error> {
-    let number = query_scalar!("UPDATE revision SET number = number + 1 RETURNING number")
-        .fetch_one(tx.connection())
-        .await?;
+    let number = query!(
+        "UPDATE revision SET number = number + 1
+         RETURNING number, set_config('idle_in_transaction_session_timeout', '5000', true) AS idle"
+    )
+    .fetch_one(tx.connection())
+    .await?
+    .number;
     query!(
         "SELECT pg_notify($1, $2)",
         REVISION_CHANNEL,

@@ -6,6 +6,7 @@ use uuid::Uuid;
 use wire::{Limits, Revision, TenantStatus};
 
 use crate::ids::TenantId;
+use crate::operators::Search;
 use crate::plans::Plan;
 use crate::tenants::Tenant;
 use crate::{Error, Tx};
@@ -49,6 +50,7 @@ struct Row {
     trial_days: Option<i32>,
     bucket_limit: i32,
     access_key_limit: i32,
+    engine_id: Option<String>,
 }
 
 macro_rules! select {
@@ -70,7 +72,7 @@ macro_rules! select {
                       p.concurrent_requests AS plan_concurrency, p.bytes_per_second AS plan_bandwidth,
                       p.quota_bytes AS plan_quota, p.quota_objects AS plan_quota_objects,
                       p.quota_egress_bytes AS plan_quota_egress, p.requests_per_second AS plan_rate, p.burst AS plan_burst,
-                      p.trial_days, p.bucket_limit, p.access_key_limit
+                      p.trial_days, p.bucket_limit, p.access_key_limit, t.engine_id
                FROM tenants t JOIN terms p ON p.id = t.plan_id AND p.version = t.terms_version "# + $tail
             $(, $arg)*
         )
@@ -123,6 +125,7 @@ impl From<Row> for Tenant {
             created_at: row.created_at,
             trial_ends_at: row.trial_ends_at,
             revision: row.revision,
+            engine: row.engine_id,
         }
     }
 }
@@ -181,6 +184,31 @@ pub(crate) async fn list(tx: &mut Tx) -> Result<Vec<Tenant>, Error> {
     Ok(rows.into_iter().map(Tenant::from).collect())
 }
 
+/// The newest first.
+pub(crate) async fn search(tx: &mut Tx, search: &Search) -> Result<Vec<Tenant>, Error> {
+    let rows = select!(
+        "WHERE ($1 = '' OR strpos(lower(t.name), lower($1)) > 0 OR strpos(lower(t.email), lower($1)) > 0
+                OR replace(t.id::text, '-', '') = lower(replace($1, '-', '')))
+           AND CASE WHEN t.status = 'deleted' THEN $2 = 'deleted' AND t.removed_at IS NULL
+                    WHEN $2 = '' THEN true
+                    WHEN 'suspended' IN (t.status, t.billing_status) THEN $2 = 'suspended'
+                    WHEN 'read_only' IN (t.status, t.billing_status) THEN $2 = 'read_only'
+                    ELSE $2 = 'active' END
+           AND ($3 = '' OR t.plan_id = $3)
+           AND ($4::uuid IS NULL
+                OR (t.created_at, t.id) < (SELECT c.created_at, c.id FROM tenants c WHERE c.id = $4))
+         ORDER BY t.created_at DESC, t.id DESC LIMIT $5",
+        search.text,
+        search.status,
+        search.plan,
+        search.after.map(TenantId::as_uuid),
+        i64::from(search.limit)
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(rows.into_iter().map(Tenant::from).collect())
+}
+
 /// Up to `limit` tenants that changed after `revision`, in the order of their changes; deleted ones too.
 pub(crate) async fn changed_after(
     conn: &mut PgConnection,
@@ -235,6 +263,21 @@ pub(crate) async fn insert(tx: &mut Tx, new: New<'_>) -> Result<(), Error> {
         new.terms_version,
         new.trial_ends_at,
         new.created_at
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+pub(crate) async fn set_engine(
+    tx: &mut Tx,
+    id: TenantId,
+    engine: Option<&str>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET engine_id = $2 WHERE id = $1",
+        id.0,
+        engine
     )
     .execute(tx.connection())
     .await?;

@@ -29,6 +29,7 @@ pub(crate) struct Place {
     pub tenant_id: Uuid,
     pub id: Uuid,
     pub name: String,
+    pub engine_id: String,
     pub engine_bucket: String,
     pub prefix: String,
 }
@@ -151,7 +152,7 @@ pub(crate) async fn places(
 ) -> Result<Vec<Place>, Error> {
     let places = query_as!(
         Place,
-        "SELECT tenant_id, id, name, engine_bucket, prefix FROM buckets
+        "SELECT tenant_id, id, name, engine_id, engine_bucket, prefix FROM buckets
          WHERE tenant_id = $1 AND status <> 'creating' AND ($2::text IS NULL OR name = $2) ORDER BY name",
         tenant.0,
         name
@@ -159,6 +160,29 @@ pub(crate) async fn places(
     .fetch_all(tx.connection())
     .await?;
     Ok(places)
+}
+
+/// Every bucket that holds something or may.
+pub(crate) async fn all_places(tx: &mut Tx) -> Result<Vec<Place>, Error> {
+    let places = query_as!(
+        Place,
+        "SELECT tenant_id, id, name, engine_id, engine_bucket, prefix FROM buckets
+         WHERE status = 'active' ORDER BY tenant_id, name"
+    )
+    .fetch_all(tx.connection())
+    .await?;
+    Ok(places)
+}
+
+pub(crate) async fn place(tx: &mut Tx, bucket: Uuid) -> Result<Option<Place>, Error> {
+    let place = query_as!(
+        Place,
+        "SELECT tenant_id, id, name, engine_id, engine_bucket, prefix FROM buckets WHERE id = $1",
+        bucket
+    )
+    .fetch_optional(tx.connection())
+    .await?;
+    Ok(place)
 }
 
 /// Buckets that nobody has looked at since then, the longest first.
@@ -169,7 +193,7 @@ pub(crate) async fn due(
 ) -> Result<Vec<Place>, Error> {
     let places = query_as!(
         Place,
-        "SELECT b.tenant_id, b.id, b.name, b.engine_bucket, b.prefix
+        "SELECT b.tenant_id, b.id, b.name, b.engine_id, b.engine_bucket, b.prefix
          FROM buckets b LEFT JOIN bucket_usage u ON u.tenant_id = b.tenant_id AND u.bucket_id = b.id
          WHERE b.status = 'active' AND COALESCE(u.inventory_at, b.created_at) < $1
          ORDER BY COALESCE(u.inventory_at, b.created_at) LIMIT $2",

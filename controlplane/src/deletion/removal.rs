@@ -18,7 +18,7 @@ const AT_ONCE: i64 = 20;
 pub(crate) async fn remove_daily(cp: ControlPlane) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if let Err(error) = remove_due(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, remove_due(&cp)).await {
             tracing::warn!(%error, "deleted accounts could not be looked for");
         }
     }
@@ -79,12 +79,12 @@ async fn remove_bucket(
     let mut tx = cp.begin_system().await?;
     let able = db::engines::capabilities(&mut tx, &row.engine_id).await?;
     drop(tx);
-    let engine = cp.engine();
+    let engine = cp.engine(&row.engine_id).await?;
     let (bucket, prefix) = (&row.engine_bucket, &row.prefix);
     engine
         .empty(bucket, prefix, able.versioning, row.object_lock)
         .await?;
-    match buckets::remove_at_engine(engine, row, able.versioning).await? {
+    match buckets::remove_at_engine(&engine, row, able.versioning).await? {
         Removed::Gone => {}
         Removed::NotEmpty => anyhow::bail!("something in it cannot be deleted"),
     }

@@ -2,6 +2,8 @@
 //! Objects never pass through; the data plane carries them.
 
 mod empty;
+mod failure;
+mod look;
 mod measure;
 mod probe;
 mod register;
@@ -18,13 +20,16 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Config, Region, RequestChecksumCalculation, ResponseChecksumValidation,
     SharedCredentialsProvider,
 };
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::create_bucket::builders::CreateBucketFluentBuilder;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
+use failure::explain;
+pub(crate) use failure::{advise, brief};
+pub(crate) use look::Listed;
 pub(crate) use measure::Measured;
-pub(crate) use probe::probe_until_done;
+pub(crate) use probe::{PROBE_BUCKETS, PROBE_PREFIX, probe_all, probe_once};
 pub(crate) use register::{ENGINE_ID, SETTINGS_ROW, register};
 
 use crate::{EngineConfig, PlacementKind};
@@ -253,13 +258,4 @@ where
         }),
         _ => false,
     }
-}
-
-/// The whole chain of causes: the SDK's own sentence is only "service error".
-fn explain<E, R>(error: SdkError<E, R>) -> anyhow::Error
-where
-    E: std::error::Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-{
-    anyhow::anyhow!("engine: {}", DisplayErrorContext(&error))
 }

@@ -1,13 +1,14 @@
-//! Enters the engine and the settings in the database at every start, and tells nodes where something changed.
+//! Enters the environment's engine and the settings in the database at every start, and tells nodes where something
+//! changed. What the operator has set since stays, as long as the environment says what it said before.
 
 use anyhow::Context;
 use sqlx::types::Json;
 use zeroize::Zeroizing;
 
 use crate::secrets::Purpose;
-use crate::{ControlPlane, Tx, db};
+use crate::{ControlPlane, EngineConfig, Tx, db};
 
-/// There is one engine so far.
+/// The engine of the environment.
 pub(crate) const ENGINE_ID: &str = "main";
 /// What the token keys are bound to when they are sealed.
 pub(crate) const SETTINGS_ROW: &str = "settings";
@@ -19,8 +20,11 @@ pub(crate) async fn register(cp: &ControlPlane) -> anyhow::Result<()> {
     let origins = cp.config().dashboard_origins().join(" ");
     let settings = db::settings::set_dashboard_origin(&mut tx, &origins).await? || settings;
     let engine = engine(cp, &mut tx).await?;
-    if settings || engine {
-        db::revision::next_for_settings(&mut tx).await?;
+    if settings || engine != Taken::Same {
+        let revision = db::revision::next_for_settings(&mut tx).await?;
+        if engine == Taken::OtherCredentials {
+            db::engines::set_rotation_revision(&mut tx, ENGINE_ID, revision).await?;
+        }
     }
     tx.commit().await?;
     Ok(())
@@ -49,42 +53,111 @@ async fn settings(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<bool> {
     Ok(changed)
 }
 
-/// Whether anything changed.
-async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<bool> {
+/// What was taken over from the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Same,
+    Other,
+    /// The same engine, asked by another key: nodes may have the one before for a while.
+    OtherCredentials,
+}
+
+async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
     let master_key = &cp.config().master_key;
     let config = &cp.config().engine;
-    let known = db::engines::lock(tx, ENGINE_ID).await?;
-    let mut row = db::engines::Row {
-        id: ENGINE_ID.to_owned(),
+    let said = said(config);
+    let bound_to = environment_row(ENGINE_ID);
+    let environment = master_key.seal(Purpose::EngineSecret, &bound_to, said.as_bytes())?;
+    let secret = config.secret_access_key.as_bytes();
+    let secret = master_key.seal(Purpose::EngineSecret, ENGINE_ID, secret)?;
+    let Some(known) = db::engines::lock(tx, ENGINE_ID).await? else {
+        let row = db::engines::Row {
+            id: ENGINE_ID.to_owned(),
+            endpoint: config.endpoint.clone(),
+            region: config.region.clone(),
+            access_key_id: config.access_key_id.clone(),
+            secret,
+            placement: config.placement.as_str().to_owned(),
+            pool_bucket: config.pool_bucket.clone(),
+            capabilities: Json::default(),
+            probed_at: None,
+            is_default: false,
+            capacity_bytes: None,
+            disabled_at: None,
+            created_at: cp.clock().now(),
+            environment: Some(environment),
+            old_access_key_id: None,
+            old_secret: None,
+            rotated_at: None,
+            rotation_revision: None,
+        };
+        db::engines::insert(tx, &row).await?;
+        return Ok(Taken::Other);
+    };
+    let known_secret = master_key.open(Purpose::EngineSecret, ENGINE_ID, &known.secret)?;
+    if let Some(before) = &known.environment
+        && master_key
+            .open(Purpose::EngineSecret, &bound_to, before)?
+            .as_slice()
+            == said.as_bytes()
+    {
+        return Ok(Taken::Same);
+    }
+    let same_account = known.access_key_id == config.access_key_id
+        && known_secret.as_slice() == config.secret_access_key.as_bytes();
+    if same_account
+        && known.endpoint == config.endpoint
+        && known.region == config.region
+        && known.placement == config.placement.as_str()
+        && known.pool_bucket == config.pool_bucket
+    {
+        db::engines::set_environment(tx, ENGINE_ID, Some(&environment)).await?;
+        return Ok(Taken::Same);
+    }
+    // An engine may move, and its account may be exchanged; with both it is another one.
+    let same_engine = (same_account || known.endpoint == config.endpoint)
+        && known.placement == config.placement.as_str();
+    let exchanged = same_engine && !same_account;
+    let row = db::engines::Row {
         endpoint: config.endpoint.clone(),
         region: config.region.clone(),
         access_key_id: config.access_key_id.clone(),
-        secret: Vec::new(),
+        secret,
         placement: config.placement.as_str().to_owned(),
         pool_bucket: config.pool_bucket.clone(),
-        capabilities: Json::default(),
+        capabilities: match same_engine {
+            true => known.capabilities,
+            false => Json::default(),
+        },
+        probed_at: known.probed_at.filter(|_| same_engine),
+        environment: Some(environment),
+        old_access_key_id: exchanged.then(|| known.access_key_id.clone()),
+        old_secret: exchanged.then(|| known.secret.clone()),
+        rotated_at: exchanged.then(|| cp.clock().now()),
+        rotation_revision: None,
+        ..known
     };
-    if let Some(known) = known {
-        let secret = master_key.open(Purpose::EngineSecret, ENGINE_ID, &known.secret)?;
-        let same_account = known.access_key_id == row.access_key_id
-            && secret.as_slice() == config.secret_access_key.as_bytes();
-        if same_account
-            && known.endpoint == row.endpoint
-            && known.region == row.region
-            && known.placement == row.placement
-            && known.pool_bucket == row.pool_bucket
-        {
-            return Ok(false);
-        }
-        // An engine may move, and its account may be exchanged; with both it is another one.
-        let same_engine =
-            (same_account || known.endpoint == row.endpoint) && known.placement == row.placement;
-        if same_engine {
-            row.capabilities = known.capabilities;
-        }
-    }
-    let secret = config.secret_access_key.as_bytes();
-    row.secret = master_key.seal(Purpose::EngineSecret, ENGINE_ID, secret)?;
-    db::engines::upsert(tx, &row).await?;
-    Ok(true)
+    db::engines::set_configuration(tx, &row).await?;
+    Ok(match exchanged {
+        true => Taken::OtherCredentials,
+        false => Taken::Other,
+    })
+}
+
+/// What the environment's words about an engine are bound to when they are sealed.
+pub(crate) fn environment_row(engine: &str) -> String {
+    format!("{engine}/environment")
+}
+
+/// Everything that the environment says of its engine, in a form that can be compared.
+fn said(config: &EngineConfig) -> Zeroizing<String> {
+    let all = serde_json::json!([
+        config.endpoint,
+        config.region,
+        config.access_key_id,
+        config.secret_access_key,
+        config.placement.as_str(),
+        config.pool_bucket,
+    ]);
+    Zeroizing::new(all.to_string())
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use wire::{Grant, Grants, ToNode};
 
+use super::notes;
 use crate::ids::{NodeId, TenantId};
 use crate::plane::CUT_OFF_MATTERS;
 use crate::{ControlPlane, Error, Tx, db};
@@ -78,7 +79,7 @@ pub(crate) async fn give_back(tx: &mut Tx, node: NodeId) -> Result<(), Error> {
 /// Takes back what nodes hold that have not been seen since their signing keys were over. For ever.
 pub(crate) async fn sweep(cp: ControlPlane) {
     loop {
-        if let Err(error) = sweep_once(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, sweep_once(&cp)).await {
             tracing::warn!(%error, "leases of nodes that are gone could not be taken back");
         }
         tokio::time::sleep(SWEEP_EVERY).await;
@@ -90,7 +91,14 @@ async fn sweep_once(cp: &ControlPlane) -> Result<(), Error> {
     let now = cp.clock().now();
     db::leases::close_lost(tx.connection(), now - SEEN_WITHIN).await?;
     let forgotten = db::leases::forgotten(tx.connection(), now - CUT_OFF_MATTERS).await?;
+    let beyond = db::leases::beyond(tx.connection()).await?;
     tx.commit().await?;
+    // A node that was cut off when a quota was lowered has not heard that it is to give back.
+    for tenant in beyond {
+        let mut tx = cp.begin_system().await?;
+        notes::recall_if_beyond(&mut tx, cp, tenant).await?;
+        tx.commit().await?;
+    }
     for node in forgotten {
         let mut tx = cp.begin_system().await?;
         give_back(&mut tx, node).await?;

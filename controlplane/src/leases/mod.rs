@@ -70,12 +70,14 @@ pub(crate) fn hear(cp: &ControlPlane, node: NodeId, message: FromNode) {
     let plane = cp.clone();
     match message {
         FromNode::Ledger { ledger } => cp.spawn(async move {
-            if let Err(error) = ledger::open(&plane, node, &ledger).await {
+            let opened = ledger::open(&plane, node, &ledger);
+            if let Err(error) = db::in_time(db::PATIENCE, opened).await {
                 tracing::warn!(%node, %error, "a node's ledger could not be opened");
             }
         }),
         FromNode::Ask(question) => cp.spawn(async move {
-            if let Err(error) = ask::answer(&plane, node, &question).await {
+            let answered = ask::answer(&plane, node, &question);
+            if let Err(error) = db::in_time(db::PATIENCE, answered).await {
                 tracing::warn!(%node, %error, "a node's question about a lease could not be answered");
             }
         }),

@@ -54,6 +54,8 @@ pub(crate) async fn recall_if_beyond(
     cp: &ControlPlane,
     tenant: TenantId,
 ) -> Result<(), Error> {
+    // A grant that is under way goes by the limits of before: either it is seen here, or it waits and sees the new ones.
+    db::usage::lock_tenants(tx, &[tenant]).await?;
     let Some(limits) = db::leases::limits(tx.connection(), tenant).await? else {
         return Ok(());
     };

@@ -18,7 +18,7 @@ const LONGEST_PAUSE_SECONDS: i64 = 3600;
 /// Runs until the control plane stops.
 pub(crate) async fn deliver(cp: ControlPlane) {
     loop {
-        match next(&cp).await {
+        match db::in_time(db::PATIENCE_OF_JOBS, next(&cp)).await {
             Ok(true) => continue,
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "the outbox cannot be read"),

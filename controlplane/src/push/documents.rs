@@ -252,10 +252,26 @@ async fn settings(cp: &ControlPlane, tx: &mut Tx) -> Result<Settings, Error> {
     let master_key = &cp.config().master_key;
     let mut engines = Vec::new();
     for engine in db::engines::list(tx.connection()).await? {
-        let secret = master_key.open(Purpose::EngineSecret, &engine.id, &engine.secret)?;
-        let secret = std::str::from_utf8(&secret).context("an engine's secret is not text")?;
+        let keys = master_key
+            .open(Purpose::EngineSecret, &engine.id, &engine.secret)
+            .and_then(|secret| {
+                let secret = std::str::from_utf8(&secret).context("it is not text")?;
+                Ok(signing_keys(secret, today, &engine.region))
+            });
+        let signing_keys = match keys {
+            Ok(keys) => keys,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::error!(
+                    engine = engine.id,
+                    error,
+                    "an engine's secret cannot be opened: it is left out"
+                );
+                continue;
+            }
+        };
         engines.push(wire::Engine {
-            signing_keys: signing_keys(secret, today, &engine.region),
+            signing_keys,
             id: engine.id,
             endpoint: engine.endpoint,
             region: engine.region,

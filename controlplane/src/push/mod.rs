@@ -83,7 +83,7 @@ pub(crate) async fn refresh(cp: &ControlPlane) -> Result<(), Error> {
 pub(crate) async fn follow(cp: ControlPlane) {
     loop {
         let _ = tokio::time::timeout(POLL, cp.push().woken.notified()).await;
-        if let Err(error) = refresh(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE, refresh(&cp)).await {
             tracing::warn!(%error, "cannot ask for the newest revision");
         }
     }
@@ -103,13 +103,14 @@ async fn listen_once(cp: &ControlPlane) -> Result<(), sqlx::Error> {
     let mut listener = db::listener(cp.pool()).await?;
     loop {
         // `None`: the connection was lost and is there again; something may have been missed.
-        let notification = listener.try_recv().await?;
+        let notification = db::announced(&mut listener).await?;
         match notification.filter(|n| n.channel() == db::leases::CHANNEL) {
             None => cp.push().woken.notify_one(),
             Some(note) => {
                 let plane = cp.clone();
                 cp.spawn(async move {
-                    if let Err(error) = leases::hear_note(&plane, note.payload()).await {
+                    let heard = leases::hear_note(&plane, note.payload());
+                    if let Err(error) = db::in_time(db::PATIENCE, heard).await {
                         tracing::warn!(%error, "a note about leases could not be passed on");
                     }
                 });

@@ -124,9 +124,11 @@ pub(crate) async fn serve(cp: ControlPlane, node: NodeId, socket: WebSocket) {
             let end = run(&cp, node, id, revision, keys_day, &mut sink, &mut stream).await;
             cp.push().acks.end(node, id);
             cp.push().outboxes.end(node, id);
-            if let Ok(mut conn) = cp.pool().acquire().await {
-                let _ = db::nodes::disconnect(&mut conn, node, id).await;
-            }
+            let _ = db::in_time(db::PATIENCE, async {
+                let mut conn = cp.pool().acquire().await?;
+                Ok(db::nodes::disconnect(&mut conn, node, id).await?)
+            })
+            .await;
             end
         }
         Err(error) => Err(error),
@@ -198,9 +200,12 @@ async fn greet(
         now,
         until: now + SILENCE,
     };
-    let mut conn = cp.pool().acquire().await?;
-    let keys_day = db::nodes::connect(&mut conn, connect).await?;
-    let ours = db::revision::position(&mut *conn).await?;
+    let (keys_day, ours) = db::in_time(db::PATIENCE, async {
+        let mut conn = cp.pool().acquire().await?;
+        let keys_day = db::nodes::connect(&mut conn, connect).await?;
+        Ok((keys_day, db::revision::position(&mut *conn).await?))
+    })
+    .await?;
     let same = revision == 0 || epoch == ours.epoch.simple().to_string();
     // What a node followed another database for, or a newer copy of this one, is nothing of this one.
     let foreign = !same || revision > ours.head;
@@ -315,8 +320,12 @@ async fn read(
             () = sleep_until(report_at) => {
                 ensure!(heard.elapsed() < SILENCE, "the node is silent");
                 let now = cp.clock().now();
-                let mut conn = cp.pool().acquire().await?;
-                let ours = db::nodes::report(&mut conn, node, id, &progress, now, now + SILENCE).await?;
+                // A stream whose database is dead ends, and lets go of what the others wait for.
+                let ours = db::in_time(db::PATIENCE, async {
+                    let mut conn = cp.pool().acquire().await?;
+                    Ok(db::nodes::report(&mut conn, node, id, &progress, now, now + SILENCE).await?)
+                })
+                .await?;
                 ensure!(ours, "the node has another stream");
                 reported = Instant::now();
                 report_at = reported + HEARTBEAT;

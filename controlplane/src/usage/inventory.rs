@@ -1,6 +1,7 @@
 //! Inventory: what a bucket really holds, from the engine's own list, puts right what was booked. What moved while the
 //! list was read may or may not be in it, so that much is not put right, and the next inventory is.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -10,7 +11,7 @@ use super::{Moved, correct};
 use crate::db::usage_buckets::{self, Held, Place};
 use crate::engine::Measured;
 use crate::ids::{BucketId, TenantId};
-use crate::{ControlPlane, Error, db};
+use crate::{ControlPlane, Error, db, engine};
 
 const EVERY: TimeDelta = TimeDelta::hours(24);
 const LOOK_EVERY: Duration = Duration::from_secs(300);
@@ -62,7 +63,7 @@ pub async fn take(
 pub(crate) async fn take_daily(cp: ControlPlane) {
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
-        if let Err(error) = take_due(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, take_due(&cp)).await {
             tracing::warn!(%error, "inventories could not be taken");
         }
     }
@@ -99,14 +100,73 @@ async fn take_due(cp: &ControlPlane) -> Result<(), Error> {
     Ok(())
 }
 
-async fn take_one(cp: &ControlPlane, place: &Place) -> Result<Inventory, Error> {
+/// Where the bucket of this id is.
+pub(crate) async fn place(cp: &ControlPlane, bucket: uuid::Uuid) -> Result<Place, Error> {
+    let mut tx = cp.begin_system().await?;
+    let place = usage_buckets::place(&mut tx, bucket).await?;
+    place.ok_or(Error::NotFound("bucket"))
+}
+
+/// What an inventory would put right.
+#[derive(Debug, Clone)]
+pub(crate) struct Difference {
+    pub place: Place,
+    /// More than is booked, or less.
+    pub bytes: i64,
+    pub objects: i64,
+}
+
+/// Of every bucket, and nothing is booked: with the engines whose buckets could not all be listed, and why.
+pub(crate) async fn differences(
+    cp: &ControlPlane,
+) -> Result<(Vec<Difference>, BTreeMap<String, String>), Error> {
+    let mut tx = cp.begin_system().await?;
+    let places = usage_buckets::all_places(&mut tx).await?;
+    drop(tx);
+    let (mut looked, mut failed) = (Vec::new(), BTreeMap::new());
+    for place in places {
+        let (tenant, bucket) = (TenantId(place.tenant_id), BucketId(place.id));
+        let mut tx = cp.begin_system().await?;
+        let before = usage_buckets::held(&mut tx, tenant, bucket).await?;
+        drop(tx);
+        match measure(cp, &place).await {
+            Ok(measured) => looked.push((place, before, measured)),
+            Err(error) => {
+                let reason = format!("usage is not compared: {}", engine::brief(&error));
+                failed.insert(place.engine_id, reason);
+            }
+        }
+    }
+    if !looked.is_empty() {
+        tokio::time::sleep(BOOKED_AFTER).await;
+    }
+    let mut differences = Vec::new();
+    for (place, before, measured) in looked {
+        let (tenant, bucket) = (TenantId(place.tenant_id), BucketId(place.id));
+        let mut tx = cp.begin_system().await?;
+        let parts = usage_buckets::open_parts(&mut tx, tenant, bucket).await?;
+        let after = usage_buckets::held(&mut tx, tenant, bucket).await?;
+        drop(tx);
+        let drift = drift(before, after, &measured, parts);
+        let (bytes, objects) = (drift.moved.stored(), drift.moved.objects());
+        if (bytes, objects) != (0, 0) {
+            differences.push(Difference {
+                place,
+                bytes,
+                objects,
+            });
+        }
+    }
+    Ok((differences, failed))
+}
+
+pub(crate) async fn take_one(cp: &ControlPlane, place: &Place) -> Result<Inventory, Error> {
     let (tenant, bucket) = (TenantId(place.tenant_id), BucketId(place.id));
     let begun = cp.clock().now();
     let mut tx = cp.begin_system().await?;
     let before = usage_buckets::held(&mut tx, tenant, bucket).await?;
     drop(tx);
-    let measured = cp.engine().measure(&place.engine_bucket, &place.prefix);
-    let measured = measured.await.map_err(|error| {
+    let measured = measure(cp, place).await.map_err(|error| {
         tracing::warn!(bucket = %place.id, error = format!("{error:#}"), "the engine's list cannot be read");
         Error::Unavailable("The storage engine cannot be reached.")
     })?;
@@ -135,6 +195,11 @@ async fn take_one(cp: &ControlPlane, place: &Place) -> Result<Inventory, Error> 
         corrected_objects: drift.moved.objects(),
         exact: drift.exact,
     })
+}
+
+async fn measure(cp: &ControlPlane, place: &Place) -> anyhow::Result<Measured> {
+    let engine = cp.engine(&place.engine_id).await?;
+    engine.measure(&place.engine_bucket, &place.prefix).await
 }
 
 struct Drift {

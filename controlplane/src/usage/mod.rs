@@ -12,7 +12,7 @@ use serde::Serialize;
 use wire::{Taken, ToNode, UsageLine};
 
 pub(crate) use booking::{Booked, End, HourKey, HourSum, Known, Line, Moved, Upload, UploadKey};
-pub(crate) use inventory::take_daily;
+pub(crate) use inventory::{Difference, differences, place, take_daily, take_one};
 pub use inventory::{Inventory, take};
 pub use report::{By, Filter, Group, Report, Row, Span, report, report_where};
 
@@ -55,7 +55,7 @@ pub(crate) async fn receive(
     let Ok(_permit) = cp.booking().acquire().await else {
         return;
     };
-    match book(&cp, &batch, &lines, &taken).await {
+    match db::in_time(db::PATIENCE, book(&cp, &batch, &lines, &taken)).await {
         Ok(_) => {
             cp.leases().has_booked();
             let told = ToNode::Booked { boot, sequence };

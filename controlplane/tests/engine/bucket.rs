@@ -15,7 +15,10 @@ pub const OBJECT_BYTES: u64 = 7;
 /// Kept as they came, and returned so.
 const KEPT: [&str; 3] = ["lifecycle", "tagging", "encryption"];
 
-#[derive(Default, Clone)]
+/// When every bucket and object here is said to have been made.
+const MADE_AT: &str = "2026-03-01T11:59:00.000Z";
+
+#[derive(Clone)]
 pub struct Bucket {
     /// Oldest version first.
     pub(super) objects: BTreeMap<String, Vec<Version>>,
@@ -26,6 +29,22 @@ pub struct Bucket {
     pub locked: bool,
     kept: BTreeMap<&'static str, Bytes>,
     pub(super) last_version: u32,
+    pub created_at: String,
+}
+
+impl Default for Bucket {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            uploads: BTreeSet::new(),
+            versioned: false,
+            suspended: false,
+            locked: false,
+            kept: BTreeMap::new(),
+            last_version: 0,
+            created_at: MADE_AT.to_owned(),
+        }
+    }
 }
 
 impl Bucket {
@@ -96,6 +115,9 @@ impl Bucket {
                 self.list_versions(asked.value("prefix"))
             }
             Method::GET if asked.has("uploads") => self.list_uploads(asked.value("prefix")),
+            Method::GET if asked.value("delimiter") == "/" => {
+                self.list_folders(asked.value("prefix"))
+            }
             Method::GET => self.list_keys(asked.value("prefix")),
             Method::HEAD => StatusCode::OK.into_response(),
             _ => refuse(StatusCode::BAD_REQUEST, "InvalidRequest"),
@@ -122,9 +144,26 @@ impl Bucket {
     fn list_keys(&self, prefix: &str) -> Response {
         let keys = self.keys().into_iter().filter(|k| k.starts_with(prefix));
         let contents: String = keys
-            .map(|k| format!("<Contents><Key>{k}</Key><Size>{OBJECT_BYTES}</Size></Contents>"))
+            .map(|k| {
+                let at = &self.created_at;
+                format!("<Contents><Key>{k}</Key><Size>{OBJECT_BYTES}</Size><LastModified>{at}</LastModified></Contents>")
+            })
             .collect();
         format!("<ListBucketResult>{contents}<IsTruncated>false</IsTruncated></ListBucketResult>")
+            .into_response()
+    }
+
+    fn list_folders(&self, prefix: &str) -> Response {
+        let rests = self
+            .keys()
+            .into_iter()
+            .filter_map(|k| k.strip_prefix(prefix));
+        let folders: BTreeSet<&str> = rests.filter_map(|k| Some(k.split_once('/')?.0)).collect();
+        let folders = folders.into_iter();
+        let folders: String = folders
+            .map(|f| format!("<CommonPrefixes><Prefix>{prefix}{f}/</Prefix></CommonPrefixes>"))
+            .collect();
+        format!("<ListBucketResult>{folders}<IsTruncated>false</IsTruncated></ListBucketResult>")
             .into_response()
     }
 

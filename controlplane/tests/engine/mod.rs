@@ -29,6 +29,8 @@ struct Inner {
     heard_while_broken: Notify,
     abilities: Mutex<(EngineCapabilities, Lack)>,
     refusing: Mutex<Option<(Method, String)>>,
+    /// Access key ids that are let in; empty: every one.
+    accounts: Mutex<Vec<String>>,
 }
 
 /// What it does about what it is not able to.
@@ -123,6 +125,7 @@ impl Engine {
             heard_while_broken: Notify::new(),
             abilities: Mutex::new((ALL, Lack::NotImplemented)),
             refusing: Mutex::default(),
+            accounts: Mutex::default(),
         }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -154,6 +157,24 @@ impl Engine {
         *self.0.refusing.lock().unwrap() = Some((method, parameter.to_owned()));
     }
 
+    /// Lets only these access key ids in from now on.
+    pub fn admit(&self, accounts: &[&str]) {
+        *self.0.accounts.lock().unwrap() = accounts.iter().map(ToString::to_string).collect();
+    }
+
+    /// A bucket that was made past the control plane, at that time.
+    pub fn make(&self, name: &str, created_at: &str, keys: &[&str]) {
+        let mut bucket = Bucket::default();
+        bucket.created_at = created_at.to_owned();
+        keys.iter().for_each(|key| bucket.put(key));
+        let mut buckets = self.0.buckets.lock().unwrap();
+        buckets.insert(name.to_owned(), bucket);
+    }
+
+    pub fn lose(&self, name: &str) {
+        self.0.buckets.lock().unwrap().remove(name).unwrap();
+    }
+
     /// Those of tenants, without the probe's.
     pub fn buckets(&self) -> Vec<String> {
         let mut buckets = self.all_buckets();
@@ -180,6 +201,11 @@ async fn answer(State(engine): State<Engine>, request: Request) -> Response {
     if engine.0.broken.load(Ordering::SeqCst) {
         engine.0.heard_while_broken.notify_one();
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
+    }
+    let account = account(&head.headers);
+    let accounts = engine.0.accounts.lock().unwrap().clone();
+    if !accounts.is_empty() && !accounts.contains(&account) {
+        return refuse(StatusCode::FORBIDDEN, "InvalidAccessKeyId");
     }
     let path = decoded(&head.uri.path()[1..]);
     let (name, key) = path.split_once('/').unwrap_or((&path, ""));
@@ -215,6 +241,9 @@ async fn answer(State(engine): State<Engine>, request: Request) -> Response {
         }
     }
     let mut buckets = engine.0.buckets.lock().unwrap();
+    if name.is_empty() {
+        return list_buckets(&buckets);
+    }
     let is_plain = asked.key.is_empty() && asked.query.keys().all(|p| p.is_empty() || p == "x-id");
     match buckets.get_mut(name) {
         Some(_) if asked.method == Method::PUT && is_plain => {
@@ -235,6 +264,25 @@ async fn answer(State(engine): State<Engine>, request: Request) -> Response {
         Some(bucket) if asked.key.is_empty() => bucket.answer(&asked),
         Some(bucket) => bucket.answer_object(&asked),
     }
+}
+
+/// The access key id that signed.
+fn account(headers: &HeaderMap) -> String {
+    let text = headers
+        .get("authorization")
+        .map_or("", |v| v.to_str().unwrap());
+    let (_, rest) = text.split_once("Credential=").unwrap_or_default();
+    rest.split('/').next().unwrap_or_default().to_owned()
+}
+
+fn list_buckets(buckets: &BTreeMap<String, Bucket>) -> Response {
+    let listed = buckets.iter().map(|(name, bucket)| {
+        let at = &bucket.created_at;
+        format!("<Bucket><Name>{name}</Name><CreationDate>{at}</CreationDate></Bucket>")
+    });
+    let listed: String = listed.collect();
+    format!("<ListAllMyBucketsResult><Buckets>{listed}</Buckets></ListAllMyBucketsResult>")
+        .into_response()
 }
 
 fn decoded(text: &str) -> String {

@@ -225,19 +225,23 @@ impl Call {
 
     /// Sends to the engine and awaits the head of a successful answer.
     pub async fn send(&self, request: EngineRequest<'_>) -> Result<Response<Incoming>, S3Error> {
-        let now = self.node.clock.now();
-        self.upstream.send(request, now).await
+        let (now, shared) = (self.node.clock.now(), self.node.tenants.shared());
+        self.upstream
+            .send(as_it_is_now(&shared, request), now)
+            .await
     }
 
     /// Asks the engine, whose answer is a document that its reader takes as it came.
     pub async fn fetch(&self, request: EngineRequest<'_>) -> Result<Bytes, S3Error> {
-        let now = self.node.clock.now();
+        let (now, shared) = (self.node.clock.now(), self.node.tenants.shared());
+        let request = as_it_is_now(&shared, request);
         Ok(self.upstream.fetch(request, now).await?.1)
     }
 
     /// Asks the engine, whose answer is a document.
     pub async fn ask(&self, request: EngineRequest<'_>) -> Result<(HeaderMap, Element), S3Error> {
-        let now = self.node.clock.now();
+        let (now, shared) = (self.node.clock.now(), self.node.tenants.shared());
+        let request = as_it_is_now(&shared, request);
         self.upstream.document(request, now).await
     }
 
@@ -305,6 +309,19 @@ impl Call {
             .seal(owner, token)
             .ok_or(Code::InternalError.into())
     }
+}
+
+/// An upload may take hours, in which the engine's credentials are exchanged: once a node has said that it has the new
+/// ones, nothing is signed with those before.
+fn as_it_is_now<'a>(
+    shared: &'a Option<Arc<Shared>>,
+    mut request: EngineRequest<'a>,
+) -> EngineRequest<'a> {
+    let now = shared
+        .as_ref()
+        .and_then(|now| now.engine(&request.engine.id));
+    request.engine = now.unwrap_or(request.engine);
+    request
 }
 
 /// A small document with status 200.

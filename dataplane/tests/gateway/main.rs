@@ -5,6 +5,7 @@ mod client;
 mod connections;
 mod control;
 mod engine;
+mod engines;
 mod features;
 mod form;
 mod hostile;

@@ -29,7 +29,7 @@ pub fn now() -> DateTime<Utc> {
         .to_utc()
 }
 
-fn signing_keys(secret: &str) -> SigningKeys {
+pub fn signing_keys(secret: &str) -> SigningKeys {
     let first = now().date_naive() - TimeDelta::days(8);
     let keys = (0..=16).map(|n| {
         let date = (first + TimeDelta::days(n)).format("%Y%m%d").to_string();

@@ -2,6 +2,7 @@
 //! axe-core's rules, with the keyboard alone, and weighed. `web/routes.md` says which pages there are.
 
 use std::fs;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use e2e::{Stack, http, tools};
 use serde_json::{Value, json};
@@ -20,7 +21,10 @@ const HEAVIEST: u64 = 100_000;
 const SLOWEST: f64 = 5_000.0;
 
 /// What answers a GET and is no page.
-const NO_PAGES: [&str; 6] = [
+const NO_PAGES: [&str; 8] = [
+    "/admin/audit.csv",
+    // It leads to the first of the operators' pages.
+    "/admin",
     "/static/{name}",
     "/audit-log.csv",
     "/usage.csv",
@@ -39,13 +43,21 @@ const SECOND_STEP: [&str; 2] = [
     "/account/second-step/off",
     "/account/second-step/recovery-codes",
 ];
-const HALF_A_LOG_IN: &str = "/login/code";
+const HALF_A_LOG_IN: [&str; 2] = ["/login/code", "/admin/login/code"];
 const SIZES: [(u32, u32, &str); 2] = [(390, 844, "phone"), (1280, 900, "desk")];
+
+/// Whose a page is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    Anybody,
+    Member,
+    Operator,
+}
 
 /// A line of the list.
 pub struct Route {
     path: String,
-    public: bool,
+    who: Who,
 }
 
 pub fn routes() -> Vec<Route> {
@@ -56,7 +68,11 @@ pub fn routes() -> Vec<Route> {
             let (path, rest) = line.split_once("` | ").expect("a path and who sees it");
             Route {
                 path: path.to_owned(),
-                public: rest.starts_with("anybody"),
+                who: match rest.split(' ').next() {
+                    Some("anybody") => Who::Anybody,
+                    Some("an") => Who::Operator,
+                    _ => Who::Member,
+                },
             }
         })
         .collect()
@@ -139,6 +155,7 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
         ("/invitation", query("invitation", "kurt@engines.example")),
         ("/email/confirm", "?token=used".to_owned()),
         ("/email/undo", "?token=used".to_owned()),
+        ("/admin/setup", "?token=used".to_owned()),
     ];
 
     log_in(stack, browser).await;
@@ -158,9 +175,26 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
             ("{invitation_id}", invitation),
             ("{session_id}", "0".repeat(32)),
             ("{api_token_id}", "0".repeat(32)),
+            ("{operator_id}", operator(stack)),
+            ("{tenant_id}", tenant(stack)),
         ],
         queries,
     }
+}
+
+/// The owner's.
+fn tenant(stack: &Stack) -> String {
+    let found = stack.ask(&["tenant", "list", "--search", OWNER]);
+    let id = found[0]["tenant_id"].as_str().expect("an id");
+    id.to_owned()
+}
+
+/// One who was made and has not set anything up.
+fn operator(stack: &Stack) -> String {
+    let email = "olga@vaultaire.example";
+    let made = stack.ask(&["operator", "create", "--email", email]);
+    let id = made["operator_id"].as_str().expect("an id");
+    id.to_owned()
 }
 
 pub async fn log_in(stack: &Stack, browser: &Chromium) {
@@ -168,6 +202,24 @@ pub async fn log_in(stack: &Stack, browser: &Chromium) {
     browser.fill("#email", OWNER).await;
     browser.fill("#password", PASSWORD).await;
     browser.click("#submit").await;
+}
+
+/// A new operator of the installation, logged in beside whoever else the browser is. Its app.
+pub async fn sign_in_operator(stack: &Stack, browser: &Chromium) -> totp_rs::Totp {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let number = MADE.fetch_add(1, Ordering::Relaxed);
+    let email = format!("operator-{number}@vaultaire.example");
+    let made = stack.ask(&["operator", "create", "--email", &email]);
+    let link = made["setup_url"].as_str().expect("a link");
+    browser.goto(link).await;
+    let totp = app(&browser.text("#totp-secret").await);
+    browser.fill("#password", PASSWORD).await;
+    browser.fill("#code", &code(&totp, 0)).await;
+    browser.click("#submit").await;
+    browser.find("#recovery-codes").await;
+    browser.click("#saved").await;
+    browser.find("#log-out").await;
+    totp
 }
 
 /// Waits until one is out: the page that comes then must not overtake the next.
@@ -181,21 +233,23 @@ pub async fn pages(
     stack: &Stack,
     browser: &Chromium,
     furniture: &Furniture,
-    public: bool,
+    who: Who,
 ) -> Vec<(String, String)> {
-    let cookie = match public {
-        true => String::new(),
-        false => {
-            let session = browser.cookie("vaultaire_session").await;
-            format!("Cookie: vaultaire_session={session}\r\n")
-        }
+    let name = match who {
+        Who::Anybody => "",
+        Who::Member => "vaultaire_session",
+        Who::Operator => "vaultaire_operator",
+    };
+    let cookie = match name {
+        "" => String::new(),
+        name => format!("Cookie: {name}={}\r\n", browser.cookie(name).await),
     };
     let mut pages = Vec::new();
     for route in routes() {
         let path = route.path.as_str();
-        let apart = SECOND_STEP.contains(&path) || path == HALF_A_LOG_IN;
+        let apart = SECOND_STEP.contains(&path) || HALF_A_LOG_IN.contains(&path);
         let apart = apart || ELSEWHERE.contains(&path) || NO_PAGES.contains(&path);
-        if route.public != public || apart {
+        if route.who != who || apart {
             continue;
         }
         let address = furniture.address(&route.path);
@@ -230,7 +284,7 @@ async fn every_page_is_light_and_can_be_used_by_everybody() {
     let browser = Chromium::start(stack.folder(), true).await;
     let mut found = Findings::default();
     let furniture = furnish(&stack, &browser).await;
-    let mut own = pages(&stack, &browser, &furniture, false).await;
+    let mut own = pages(&stack, &browser, &furniture, Who::Member).await;
     own.push(("not-found".to_owned(), "/nowhere".to_owned()));
     assert!(own.len() >= 20, "{}", own.len());
     look(&stack, &browser, &own, &mut found).await;
@@ -253,16 +307,21 @@ async fn every_page_is_light_and_can_be_used_by_everybody() {
     look(&stack, &browser, &with_code, &mut found).await;
 
     log_out(&browser).await;
-    let public = pages(&stack, &browser, &furniture, true).await;
+    let public = pages(&stack, &browser, &furniture, Who::Anybody).await;
     assert!(public.len() >= 8, "{}", public.len());
     look(&stack, &browser, &public, &mut found).await;
     log_in(&stack, &browser).await;
     browser.find("#code").await;
-    let half = [(HALF_A_LOG_IN.to_owned(), HALF_A_LOG_IN.to_owned())];
+    let half = [(HALF_A_LOG_IN[0].to_owned(), HALF_A_LOG_IN[0].to_owned())];
     look(&stack, &browser, &half, &mut found).await;
     browser.fill("#code", &code(&totp, 30)).await;
     browser.click("#submit").await;
     browser.find("#log-out").await;
+
+    sign_in_operator(&stack, &browser).await;
+    let operators = pages(&stack, &browser, &furniture, Who::Operator).await;
+    assert!(operators.len() >= 2, "{}", operators.len());
+    look(&stack, &browser, &operators, &mut found).await;
 
     assert!(found.wrong.is_empty(), "{}", found.wrong.join("\n"));
     found.paints.sort_by(f64::total_cmp);

@@ -22,7 +22,7 @@ pub async fn run(
             answer["entries"]
         ))?;
     } else {
-        let columns = ["tenant_id", "entry_id", "reason"];
+        let columns = ["log", "tenant_id", "entry_id", "reason"];
         print_many(&answer, "broken", &columns, false)?;
     }
     anyhow::ensure!(broken == 0, "The audit log was tampered with.");

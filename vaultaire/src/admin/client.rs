@@ -22,6 +22,15 @@ pub struct Client {
 impl Client {
     /// `--data-dir`, else `VAULTAIRE_URL`, else the default data directory.
     pub fn new(target: &Target, environment: &Environment) -> anyhow::Result<Self> {
+        Self::patient(target, environment, Duration::from_secs(60))
+    }
+
+    /// As [`new`](Self::new), for what may take so long.
+    pub fn patient(
+        target: &Target,
+        environment: &Environment,
+        patience: Duration,
+    ) -> anyhow::Result<Self> {
         let (url, token) = match (&target.data_dir, environment.get("VAULTAIRE_URL")) {
             (Some(dir), _) => from_data_dir(dir)?,
             (None, Some(url)) => (
@@ -32,7 +41,7 @@ impl Client {
         };
         let url = Url::parse(&url)
             .map_err(|error| anyhow!("{url} is no address of a control plane ({error})."))?;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(60));
+        let http = reqwest::Client::builder().timeout(patience);
         let http = if url.host_str().is_some_and(is_loopback) {
             http.no_proxy()
         } else {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::client::Client;
 use super::{exports, print, print_many, print_one};
-use crate::cli::{LimitArguments, TenantCommand};
+use crate::cli::{LimitArguments, SeveralArguments, Target, TenantCommand};
 use crate::settings::Environment;
 
 pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::Result<()> {
@@ -32,6 +32,7 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
         TenantCommand::List {
             deleted: true,
             target,
+            ..
         } => {
             let client = Client::new(&target, environment)?;
             let answer = client.get(&["deleted-tenants"]).await?;
@@ -40,9 +41,20 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
         }
         TenantCommand::List {
             deleted: false,
+            search,
+            status,
+            plan,
+            after,
             target,
         } => {
-            let answer = Client::new(&target, environment)?.get(&["tenants"]).await?;
+            let query = [
+                ("search", search),
+                ("status", status),
+                ("plan", plan),
+                ("after", after),
+            ];
+            let client = Client::new(&target, environment)?;
+            let answer = client.get_with(&["tenants"], &query).await?;
             print_many(
                 &answer,
                 "tenants",
@@ -56,17 +68,26 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
                 .await?;
             print_one(&answer, target.json)
         }
-        TenantCommand::Suspend { tenant, target } => {
-            let answer = Client::new(&target, environment)?
-                .post(&["tenants", &tenant, "suspend"], &json!({}))
-                .await?;
+        TenantCommand::Suspend { several, target } => {
+            set_several("suspend", &several, &target, environment).await
+        }
+        TenantCommand::Resume { several, target } => {
+            set_several("resume", &several, &target, environment).await
+        }
+        TenantCommand::Note {
+            tenant,
+            text,
+            target,
+        } => {
+            let client = Client::new(&target, environment)?;
+            let body = json!({ "text": text });
+            let answer = client.post(&["tenants", &tenant, "notes"], &body).await?;
             print_one(&answer, target.json)
         }
-        TenantCommand::Resume { tenant, target } => {
-            let answer = Client::new(&target, environment)?
-                .post(&["tenants", &tenant, "resume"], &json!({}))
-                .await?;
-            print_one(&answer, target.json)
+        TenantCommand::Notes { tenant, target } => {
+            let client = Client::new(&target, environment)?;
+            let answer = client.get(&["tenants", &tenant, "notes"]).await?;
+            print_many(&answer, "notes", &["at", "author", "text"], target.json)
         }
         TenantCommand::Restore { tenant, target } => {
             let answer = Client::new(&target, environment)?
@@ -77,11 +98,12 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
         TenantCommand::Set {
             tenant,
             plan,
+            engine,
             limits,
             target,
         } => {
             let client = Client::new(&target, environment)?;
-            let body = body_of(&limits);
+            let body = body_of(&limits, engine.as_deref());
             let mut answer = Value::Null;
             if let Some(plan) = &plan {
                 let plan = json!({ "plan": plan });
@@ -94,6 +116,30 @@ pub async fn run(command: TenantCommand, environment: &Environment) -> anyhow::R
             print_one(&answer, target.json)
         }
     }
+}
+
+/// One is answered as it is then; more are a list.
+async fn set_several(
+    verb: &str,
+    several: &SeveralArguments,
+    target: &Target,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let client = Client::new(target, environment)?;
+    if let [tenant] = &several.tenants[..] {
+        let body = json!({ "reason": several.reason });
+        let answer = client.post(&["tenants", tenant, verb], &body).await?;
+        return print_one(&answer, target.json);
+    }
+    let ids = several.tenants.iter();
+    let chosen: Vec<Value> = ids.map(|id| json!({ "tenant_id": id })).collect();
+    let mut body = json!({ "tenants": chosen, "reason": several.reason });
+    if let Some(confirm) = several.confirm {
+        body["confirm"] = confirm.into();
+    }
+    let answer = client.post(&["tenants", verb], &body).await?;
+    let columns = ["tenant_id", "name", "status", "plan"];
+    print_many(&answer, "tenants", &columns, target.json)
 }
 
 /// The fields that scripts may rely on, and no other.
@@ -112,8 +158,11 @@ fn only_promised(created: &Value) -> Value {
 }
 
 /// Only what was given: the rest stays as it is.
-fn body_of(limits: &LimitArguments) -> anyhow::Result<Value> {
+fn body_of(limits: &LimitArguments, engine: Option<&str>) -> anyhow::Result<Value> {
     let mut body = json!({});
+    if let Some(engine) = engine {
+        body["engine"] = json!((engine != "default").then_some(engine));
+    }
     let given = [
         ("requests_per_second", limits.rate.map(u64::from)),
         ("burst", limits.burst.map(u64::from)),
@@ -135,7 +184,7 @@ fn body_of(limits: &LimitArguments) -> anyhow::Result<Value> {
     }
     anyhow::ensure!(
         body != json!({}),
-        "Nothing to set: give --plan, --rate, --burst, --quota-bytes or another limit (see --help)."
+        "Nothing to set: give --plan, --engine, --rate, --burst, --quota-bytes or another limit (see --help)."
     );
     Ok(body)
 }
@@ -153,9 +202,13 @@ mod tests {
             ..LimitArguments::default()
         };
         assert_eq!(
-            body_of(&given).unwrap(),
+            body_of(&given, None).unwrap(),
             json!({"requests_per_second": 5, "quota_bytes": 0, "bucket_limit": 2})
         );
-        assert!(body_of(&LimitArguments::default()).is_err());
+        let nothing = LimitArguments::default();
+        assert!(body_of(&nothing, None).is_err());
+        let engine = |name| body_of(&nothing, Some(name)).unwrap();
+        assert_eq!(engine("east"), json!({"engine": "east"}));
+        assert_eq!(engine("default"), json!({"engine": null}));
     }
 }

@@ -143,7 +143,7 @@ impl From<Entry> for Row {
 
 /// `name: backup; permission: read; buckets: a, b`: what an entry says beyond its target, in one line. What is nothing,
 /// empty or `false` is left out.
-fn details(details: &Value) -> String {
+pub fn details(details: &Value) -> String {
     let mut parts = Vec::new();
     read_out(details, "", &mut parts);
     parts.join("; ")

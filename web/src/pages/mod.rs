@@ -15,7 +15,7 @@ pub mod dashboard;
 pub mod delete_account;
 pub mod email_links;
 pub mod forgot_password;
-mod forms;
+pub mod forms;
 pub mod invitation;
 pub mod landing;
 pub mod login;
@@ -38,6 +38,9 @@ pub mod theme;
 pub mod usage;
 
 use controlplane::accounts::Session;
+use controlplane::operators::Looking;
+
+use crate::figures::Moment;
 
 /// The frame around every signed-in page.
 pub struct Shell<'a> {
@@ -45,6 +48,8 @@ pub struct Shell<'a> {
     pub email: &'a str,
     pub csrf_token: &'a str,
     pub here: Here,
+    /// An operator looks at the page.
+    pub looking: Option<&'a Looking>,
 }
 
 /// The entry of the navigation that is marked as the current one.
@@ -71,6 +76,12 @@ impl<'a> Shell<'a> {
             email: &session.email,
             csrf_token: &session.csrf_token,
             here,
+            looking: session.looking.as_ref(),
         }
+    }
+
+    /// Until when, for the banner.
+    pub fn until(looking: &Looking) -> Moment {
+        Moment(looking.until)
     }
 }

@@ -29,9 +29,9 @@ struct SecondStepPage<'a> {
 }
 
 /// A QR code as one path of an SVG, a unit a module.
-struct Qr {
-    size: i32,
-    path: String,
+pub struct Qr {
+    pub size: i32,
+    pub path: String,
 }
 
 text_fields! {
@@ -125,7 +125,7 @@ fn form(member: &Member, setup: &TotpSetup, errors: FormErrors) -> Result<Respon
 }
 
 /// Nothing to scan where the text is too long for any code: the secret stands beside it.
-fn qr(text: &str) -> Qr {
+pub fn qr(text: &str) -> Qr {
     let mut qr = Qr {
         size: 0,
         path: String::new(),

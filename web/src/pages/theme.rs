@@ -19,7 +19,12 @@ pub async fn submit(
     headers: HeaderMap,
     MemberForm { fields, .. }: MemberForm<Pairs>,
 ) -> Result<Response, Failure> {
-    let theme = Theme::parse(fields.get("theme"));
+    Ok(choose(&app, &headers, fields.get("theme"), "/dashboard"))
+}
+
+/// The cookie, and back to where the form stood; or to `fallback`, where the browser does not say.
+pub fn choose(app: &App, headers: &HeaderMap, theme: &str, fallback: &str) -> Response {
+    let theme = Theme::parse(theme);
     let cookie = set_cookie(COOKIE, theme.as_str(), Some(SECONDS), app.is_https());
     let from = headers
         .get(header::REFERER)
@@ -29,6 +34,6 @@ pub async fn submit(
         .as_ref()
         .and_then(Uri::path_and_query)
         .map(|path| path.as_str());
-    let to = path.and_then(local_path).unwrap_or("/dashboard");
-    Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response())
+    let to = path.and_then(local_path).unwrap_or(fallback);
+    ([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response()
 }

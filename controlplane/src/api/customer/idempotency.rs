@@ -18,7 +18,7 @@ use tracing::Instrument;
 use super::client::Client;
 use crate::db::idempotent_requests::{self as kept, Which};
 use crate::secrets::Purpose;
-use crate::{ControlPlane, Error};
+use crate::{ControlPlane, Error, db};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -184,7 +184,7 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 /// Removes what is older than a day, and what belongs to tokens that have ended.
 pub(crate) async fn sweep(cp: ControlPlane) {
     loop {
-        if let Err(error) = sweep_once(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, sweep_once(&cp)).await {
             tracing::warn!(%error, "answers that were kept could not be removed");
         }
         tokio::time::sleep(SWEEP_EVERY).await;

@@ -9,14 +9,17 @@ use std::time::Duration;
 use anyhow::Context;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
-use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use wire::EngineCapabilities;
 
-use super::{ENGINE_ID, Engine, Removed, explain, has_no_such_list};
-use crate::{ControlPlane, PlacementKind, db};
+use super::{Engine, Removed, explain, has_no_such_list};
+use crate::{ControlPlane, Error, PlacementKind, db};
 
+/// What scratch buckets begin with, and scratch objects in a pool.
+pub(crate) const PROBE_BUCKETS: &str = "vaultaire-probe-";
+pub(crate) const PROBE_PREFIX: &str = "probe/";
 const BODY: &[u8] = b"vaultaire";
 /// Keys that must stay what they are, and what careless engines make of them.
 const AWKWARD: [(&str, &str); 3] = [("a//b", "a/b"), ("/c", "c"), ("d\\e", "d/e")];
@@ -24,40 +27,62 @@ const AWKWARD: [(&str, &str); 3] = [("a//b", "a/b"), ("/c", "c"), ("d\\e", "d/e"
 const MAX_PAGES: usize = 20;
 const NOT_IMPLEMENTED: u16 = 501;
 
+/// Every engine that there is now.
+pub(crate) async fn probe_all(cp: ControlPlane) {
+    let rows = async {
+        let mut tx = cp.begin_system().await?;
+        Ok::<_, Error>(db::engines::list(tx.connection()).await?)
+    };
+    match rows.await {
+        Ok(rows) => {
+            let probes = rows.into_iter().map(|row| until_done(&cp, row.id));
+            futures_util::future::join_all(probes).await;
+        }
+        Err(error) => tracing::error!(%error, "which engines there are cannot be read"),
+    }
+}
+
 /// Tries until the engine answers; it may come up later than the control plane.
-pub(crate) async fn probe_until_done(cp: ControlPlane) {
+async fn until_done(cp: &ControlPlane, id: String) {
     let mut pause = Duration::from_secs(1);
     loop {
-        match probe_once(&cp).await {
-            Ok(()) => return,
+        match probe_once(cp, &id).await {
+            Ok(_) => return,
             Err(error) => {
-                tracing::warn!(
-                    error = format!("{error:#}"),
-                    "the engine cannot be probed yet"
-                );
+                let error = format!("{error:#}");
+                tracing::warn!(engine = %id, error, "the engine cannot be probed yet");
             }
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(Duration::from_secs(30));
+        if !is_there(cp, &id).await.unwrap_or(true) {
+            return;
+        }
     }
 }
 
-async fn probe_once(cp: &ControlPlane) -> anyhow::Result<()> {
+async fn is_there(cp: &ControlPlane, id: &str) -> Result<bool, Error> {
     let mut tx = cp.begin_system().await?;
-    let known = db::engines::capabilities(&mut tx, ENGINE_ID).await?;
+    Ok(db::engines::get(&mut tx, id).await?.is_some())
+}
+
+/// Finds out what the engine of this id can do, and tells nodes if that is something else than was known.
+pub(crate) async fn probe_once(cp: &ControlPlane, id: &str) -> anyhow::Result<EngineCapabilities> {
+    let mut tx = cp.begin_system().await?;
+    let known = db::engines::capabilities(&mut tx, id).await?;
     drop(tx);
-    let found = cp.engine().probe(known).await?;
+    let found = cp.engine(id).await?.probe(known).await?;
     let mut tx = cp.begin_system().await?;
-    let known = db::engines::lock(&mut tx, ENGINE_ID)
+    let known = db::engines::lock(&mut tx, id)
         .await?
         .context("the engine is not registered")?;
-    db::engines::set_capabilities(&mut tx, ENGINE_ID, found, cp.clock().now()).await?;
+    db::engines::set_capabilities(&mut tx, id, found, cp.clock().now()).await?;
     if known.capabilities.0 != found {
         db::revision::next_for_settings(&mut tx).await?;
     }
     tx.commit().await?;
-    tracing::info!(?found, "engine probed");
-    Ok(())
+    tracing::info!(engine = id, ?found, "engine probed");
+    Ok(found)
 }
 
 /// Where a probe may write.
@@ -69,22 +94,59 @@ struct Scratch<'a> {
 
 impl Engine {
     /// What is in doubt stays as it was `known`: see [`Scratch::find`].
-    async fn probe(&self, known: EngineCapabilities) -> anyhow::Result<EngineCapabilities> {
-        let id = uuid::Uuid::new_v4().simple().to_string();
-        let name = format!("vaultaire-probe-{}", &id[..16]);
-        let (bucket, prefix) = match (&self.pool_bucket, self.placement) {
-            (Some(pool), PlacementKind::Pooled) => (pool.clone(), format!("probe/{id}/")),
-            _ => (name, String::new()),
-        };
-        self.create_bucket(&bucket, false).await?;
-        let scratch = Scratch {
-            client: &self.client,
-            bucket,
-            prefix,
-        };
+    pub(crate) async fn probe(
+        &self,
+        known: EngineCapabilities,
+    ) -> anyhow::Result<EngineCapabilities> {
+        let scratch = self.scratch();
+        self.make(&scratch).await?;
         let found = self.find_out(&scratch, known).await;
         self.clean_up(&scratch).await;
         found
+    }
+
+    /// Fails unless this account can write, read and remove objects where the `other` makes buckets. Where the other
+    /// can make none any more, in one of its own.
+    pub(crate) async fn works_beside(&self, other: &Engine) -> anyhow::Result<()> {
+        let scratch = self.scratch();
+        let maker = match other.make(&scratch).await {
+            Ok(()) => other,
+            Err(_) => {
+                self.make(&scratch).await?;
+                self
+            }
+        };
+        let works = scratch.works().await;
+        // Credentials that do not work cannot clean up either.
+        let made = Scratch {
+            client: &maker.client,
+            bucket: scratch.bucket.clone(),
+            prefix: scratch.prefix.clone(),
+        };
+        maker.clean_up(&made).await;
+        works
+    }
+
+    fn scratch(&self) -> Scratch<'_> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let name = format!("{PROBE_BUCKETS}{}", &id[..16]);
+        let (bucket, prefix) = match (&self.pool_bucket, self.placement) {
+            (Some(pool), PlacementKind::Pooled) => (pool.clone(), format!("{PROBE_PREFIX}{id}/")),
+            _ => (name, String::new()),
+        };
+        Scratch {
+            client: &self.client,
+            bucket,
+            prefix,
+        }
+    }
+
+    /// A pool that is there need not be one that the account may make.
+    async fn make(&self, scratch: &Scratch<'_>) -> anyhow::Result<()> {
+        if self.placement == PlacementKind::Pooled && self.has_bucket(&scratch.bucket).await? {
+            return Ok(());
+        }
+        self.create_bucket(&scratch.bucket, false).await
     }
 
     /// The order counts: what leaves traces in the scratch bucket comes last.
@@ -306,7 +368,7 @@ impl Scratch<'_> {
 /// asked, or is broken, is an error.
 fn answer<T, E>(result: Result<T, SdkError<E, HttpResponse>>) -> anyhow::Result<Option<T>>
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     match result {
         Ok(answer) => Ok(Some(answer)),
@@ -324,7 +386,7 @@ where
 /// Whether the engine did it.
 fn accepted<T, E>(result: Result<T, SdkError<E, HttpResponse>>) -> anyhow::Result<bool>
 where
-    E: std::error::Error + Send + Sync + 'static,
+    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
 {
     Ok(answer(result)?.is_some())
 }

@@ -58,7 +58,7 @@ async fn form(
     errors: FormErrors,
 ) -> Result<Response, Failure> {
     let mut tx = member.begin(app).await?;
-    let can_lock = buckets::can_lock(&mut tx, &app.cp).await?;
+    let can_lock = buckets::can_lock(&mut tx).await?;
     tx.commit().await?;
     page(&CreatePage {
         shell: Shell::new(&member.session, Here::Buckets),

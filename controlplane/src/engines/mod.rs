@@ -1,0 +1,528 @@
+//! The engines that there are: rows that the operator adds, and the one of the environment. Secrets come in and never go
+//! out; what nodes are told of an engine is made in `push`.
+
+mod connection;
+mod health;
+mod rotate;
+
+use chrono::{DateTime, Utc};
+use http::Uri;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::types::Json;
+use wire::{EngineCapabilities, Revision};
+
+pub use health::Health;
+pub use rotate::{Credentials, NodeOfRotation, Rotation, finish, go_back, rotate};
+
+pub(crate) use connection::{Connections, connection};
+pub(crate) use health::watch;
+
+use crate::engine::{ENGINE_ID, Engine, advise, probe_once};
+use crate::ids::TenantId;
+use crate::secrets::Purpose;
+use crate::{
+    Actor, ControlPlane, EngineConfig, Error, Origin, PendingNode, PlacementKind, Tx, audit, db,
+    tenants,
+};
+
+const MAX_NAME: usize = 40;
+
+/// As the operator sees it.
+#[derive(Debug, Clone, Serialize)]
+pub struct View {
+    pub id: String,
+    pub endpoint: String,
+    pub region: String,
+    pub access_key_id: String,
+    pub placement: String,
+    pub pool_bucket: Option<String>,
+    /// Where new buckets go of tenants of which nothing else was said.
+    pub is_default: bool,
+    /// `active`, or `disabled`: no new buckets.
+    pub status: &'static str,
+    /// `environment` or `operator`.
+    pub source: &'static str,
+    pub created_at: DateTime<Utc>,
+    /// `None`: it is not known what it can do.
+    pub probed_at: Option<DateTime<Utc>>,
+    pub capabilities: EngineCapabilities,
+    /// Buckets that are placed there.
+    pub buckets: u64,
+    /// Tenants whose new buckets go there by the operator's word.
+    pub tenants: u64,
+    /// As far as is booked.
+    pub stored_bytes: u64,
+    pub objects: u64,
+    pub capacity_bytes: Option<u64>,
+    /// What is left of the capacity, where it is known.
+    pub free_bytes: Option<u64>,
+    /// `None`: nobody has looked yet.
+    pub health: Option<Health>,
+    /// Credentials that are being exchanged.
+    pub rotation: Option<Rotation>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct New {
+    /// Its id from then on: lower-case letters, digits and hyphens.
+    pub name: String,
+    pub endpoint: String,
+    #[serde(default)]
+    pub region: Option<String>,
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    #[serde(default)]
+    pub placement: Option<String>,
+    #[serde(default)]
+    pub pool_bucket: Option<String>,
+    #[serde(default)]
+    pub capacity_bytes: Option<u64>,
+}
+
+/// What is not said stays.
+#[derive(Debug, Clone, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Change {
+    /// An inner `None`: it is not known.
+    #[serde(
+        default,
+        deserialize_with = "said",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub capacity_bytes: Option<Option<u64>>,
+    /// `true`: this one from now on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub default: bool,
+}
+
+fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Some)
+}
+
+/// By id. Needs a system transaction.
+pub async fn list(tx: &mut Tx, cp: &ControlPlane) -> Result<Vec<View>, Error> {
+    let nodes = cp.known_nodes().await?;
+    let mut held = db::engines::held(tx).await?;
+    let tenants = db::engines::tenants(tx).await?;
+    let mut health = db::engine_health::list(tx).await?;
+    let rows = db::engines::list(tx.connection()).await?.into_iter();
+    let views = rows.map(|row| {
+        let held = held.remove(&row.id).unwrap_or_default();
+        let tenants = tenants.get(&row.id).copied().unwrap_or(0);
+        view(row.clone(), held, tenants, health.remove(&row.id), &nodes)
+    });
+    Ok(views.collect())
+}
+
+/// Needs a system transaction.
+pub async fn get(tx: &mut Tx, cp: &ControlPlane, id: &str) -> Result<View, Error> {
+    let found = list(tx, cp).await?.into_iter().find(|view| view.id == id);
+    found.ok_or(Error::NotFound("engine"))
+}
+
+fn view(
+    row: db::engines::Row,
+    held: db::engines::Held,
+    tenants: i64,
+    health: Option<Health>,
+    nodes: &[(PendingNode, Revision)],
+) -> View {
+    let stored_bytes = held.bytes.max(0).unsigned_abs();
+    let capacity_bytes = row.capacity_bytes.map(i64::unsigned_abs);
+    View {
+        rotation: Rotation::of(&row, nodes),
+        status: match row.disabled_at {
+            None => "active",
+            Some(_) => "disabled",
+        },
+        source: match row.id == ENGINE_ID {
+            true => "environment",
+            false => "operator",
+        },
+        id: row.id,
+        endpoint: row.endpoint,
+        region: row.region,
+        access_key_id: row.access_key_id,
+        placement: row.placement,
+        pool_bucket: row.pool_bucket,
+        is_default: row.is_default,
+        created_at: row.created_at,
+        probed_at: row.probed_at,
+        capabilities: row.capabilities.0,
+        buckets: held.buckets.unsigned_abs(),
+        tenants: tenants.unsigned_abs(),
+        stored_bytes,
+        objects: held.objects.max(0).unsigned_abs(),
+        capacity_bytes,
+        free_bytes: capacity_bytes.map(|bytes| bytes.saturating_sub(stored_bytes)),
+        health,
+    }
+}
+
+/// Tries the engine out, and refuses with what does not work and how to mend it; then nodes are told of it.
+pub async fn add(cp: &ControlPlane, new: New, actor: Actor, origin: Origin) -> Result<View, Error> {
+    let id = check_name(&new.name)?;
+    let capacity_bytes = capacity(new.capacity_bytes)?;
+    let config = configuration(new)?;
+    let mut tx = cp.begin_system().await?;
+    if db::engines::get(&mut tx, &id).await?.is_some() {
+        return Err(exists(&id));
+    }
+    drop(tx);
+    let engine = Engine::new(&config)
+        .map_err(|error| Error::validation("endpoint", format!("{error:#}.")))?;
+    let found = engine.probe(EngineCapabilities::default()).await;
+    let capabilities = found.map_err(|error| advise(&config, &error))?;
+
+    let now = cp.clock().now();
+    let secret = config.secret_access_key.as_bytes();
+    let master_key = &cp.config().master_key;
+    let row = db::engines::Row {
+        secret: master_key.seal(Purpose::EngineSecret, &id, secret)?,
+        id: id.clone(),
+        endpoint: config.endpoint,
+        region: config.region,
+        access_key_id: config.access_key_id,
+        placement: config.placement.as_str().to_owned(),
+        pool_bucket: config.pool_bucket,
+        capabilities: Json(capabilities),
+        probed_at: Some(now),
+        is_default: false,
+        capacity_bytes,
+        disabled_at: None,
+        created_at: now,
+        environment: None,
+        old_access_key_id: None,
+        old_secret: None,
+        rotated_at: None,
+        rotation_revision: None,
+    };
+    let mut tx = cp.begin_system().await?.acting(actor, origin);
+    if !db::engines::insert(&mut tx, &row).await? {
+        return Err(exists(&id));
+    }
+    let details = json!({
+        "endpoint": row.endpoint, "region": row.region, "access_key_id": row.access_key_id,
+        "placement": row.placement, "pool_bucket": row.pool_bucket,
+    });
+    audit::record(&mut tx, cp, None, "engine.add", &id, details).await?;
+    let revision = db::revision::next_for_settings(&mut tx).await?;
+    tx.commit().await?;
+    cp.wait_applied(revision, crate::plane::APPLY_TIMEOUT).await;
+    health::look(cp, &id).await?;
+    let mut tx = cp.begin_system().await?;
+    get(&mut tx, cp, &id).await
+}
+
+/// Tries it out anew.
+pub async fn probe(
+    cp: &ControlPlane,
+    id: &str,
+    actor: Actor,
+    origin: Origin,
+) -> Result<View, Error> {
+    let mut tx = cp.begin_system().await?;
+    let row = db::engines::get(&mut tx, id).await?;
+    let row = row.ok_or(Error::NotFound("engine"))?;
+    drop(tx);
+    let config = connection::config_of(cp, &row)?;
+    if let Err(error) = probe_once(cp, id).await {
+        health::look(cp, id).await?;
+        return Err(Error::Conflict {
+            code: "engine_failed",
+            message: advise(&config, &error).message(),
+        });
+    }
+    health::look(cp, id).await?;
+    let mut tx = cp.begin_system().await?.acting(actor, origin);
+    let view = get(&mut tx, cp, id).await?;
+    let details = json!({ "capabilities": view.capabilities });
+    audit::record(&mut tx, cp, None, "engine.probe", id, details).await?;
+    tx.commit().await?;
+    Ok(view)
+}
+
+/// Needs a system transaction.
+pub async fn set(tx: &mut Tx, cp: &ControlPlane, id: &str, change: Change) -> Result<(), Error> {
+    let row = locked(tx, id).await?;
+    if let Some(bytes) = change.capacity_bytes {
+        db::engines::set_capacity(tx, id, capacity(bytes)?).await?;
+    }
+    if change.default && !row.is_default {
+        if row.disabled_at.is_some() {
+            return Err(disabled(id));
+        }
+        db::engines::set_default(tx, id).await?;
+    }
+    let details = serde_json::to_value(&change).map_err(|error| Error::Internal(error.into()))?;
+    audit::record(tx, cp, None, "engine.set", id, details).await
+}
+
+/// No new buckets go there; what is there is served as before. Refused while new buckets would go there by default or
+/// by a tenant's setting. Needs a system transaction.
+pub async fn disable(tx: &mut Tx, cp: &ControlPlane, id: &str) -> Result<(), Error> {
+    let row = locked(tx, id).await?;
+    if row.disabled_at.is_some() {
+        return Ok(());
+    }
+    refuse_in_use(tx, &row).await?;
+    let now = cp.clock().now();
+    db::engines::set_disabled(tx, id, Some(now)).await?;
+    audit::record(tx, cp, None, "engine.disable", id, json!({})).await
+}
+
+/// Needs a system transaction.
+pub async fn enable(tx: &mut Tx, cp: &ControlPlane, id: &str) -> Result<(), Error> {
+    if locked(tx, id).await?.disabled_at.is_none() {
+        return Ok(());
+    }
+    db::engines::set_disabled(tx, id, None).await?;
+    audit::record(tx, cp, None, "engine.enable", id, json!({})).await
+}
+
+/// Forgets an engine on which no bucket is placed. Needs a system transaction; the revision in which nodes hear of it.
+pub async fn remove(tx: &mut Tx, cp: &ControlPlane, id: &str) -> Result<Revision, Error> {
+    let row = locked(tx, id).await?;
+    if id == ENGINE_ID {
+        return Err(Error::Conflict {
+            code: "engine_of_the_environment",
+            message: "This engine comes from the environment, and would be back at the next start. Disable it instead."
+                .to_owned(),
+        });
+    }
+    refuse_in_use(tx, &row).await?;
+    let held = db::engines::held(tx).await?;
+    if let Some(held) = held.get(id) {
+        let buckets = held.buckets;
+        let message = format!(
+            "{buckets} buckets are placed on it, also those of deleted accounts that are kept."
+        );
+        return Err(Error::Conflict {
+            code: "engine_in_use",
+            message,
+        });
+    }
+    db::engines::forget_tenants(tx, id).await?;
+    db::engines::delete(tx, id).await?;
+    let details = json!({ "endpoint": row.endpoint });
+    audit::record(tx, cp, None, "engine.remove", id, details).await?;
+    db::revision::next_for_settings(tx).await
+}
+
+/// Where the tenant's new buckets go from now on; `None`: to the default engine. What it has stays where it is. Needs a
+/// system transaction.
+pub async fn set_of_tenant(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    tenant: TenantId,
+    engine: Option<&str>,
+) -> Result<(), Error> {
+    // A tenant is locked before an engine, as where buckets are made.
+    let before = tenants::lock(tx, tenant).await?.engine;
+    if let Some(id) = engine {
+        let row = db::engines::lock(tx, id)
+            .await?
+            .ok_or_else(|| Error::validation("engine", format!("There is no engine `{id}`.")))?;
+        if row.disabled_at.is_some() {
+            return Err(Error::validation("engine", disabled(id).message()));
+        }
+    }
+    if before.as_deref() == engine {
+        return Ok(());
+    }
+    db::tenants::set_engine(tx, tenant, engine).await?;
+    let details = json!({ "engine": engine, "before": before });
+    audit::record(tx, cp, Some(tenant), "tenant.set_engine", "", details).await
+}
+
+pub(super) async fn locked(tx: &mut Tx, id: &str) -> Result<db::engines::Row, Error> {
+    let row = db::engines::lock(tx, id).await?;
+    row.ok_or(Error::NotFound("engine"))
+}
+
+async fn refuse_in_use(tx: &mut Tx, row: &db::engines::Row) -> Result<(), Error> {
+    let tenants = db::engines::tenants(tx).await?;
+    let tenants = tenants.get(&row.id).copied().unwrap_or(0);
+    let message = if row.is_default {
+        "New buckets go there by default: make another engine the default first."
+    } else if tenants > 0 {
+        "New buckets of some tenants go there: give these tenants another engine first."
+    } else {
+        return Ok(());
+    };
+    Err(Error::Conflict {
+        code: "engine_in_use",
+        message: match row.is_default {
+            true => message.to_owned(),
+            false => format!("{message} They are {tenants}."),
+        },
+    })
+}
+
+fn exists(id: &str) -> Error {
+    Error::validation("name", format!("There is an engine `{id}` already."))
+}
+
+fn disabled(id: &str) -> Error {
+    Error::Conflict {
+        code: "engine_disabled",
+        message: format!("The engine {id} is disabled: enable it first."),
+    }
+}
+
+fn check_name(name: &str) -> Result<String, Error> {
+    let name = name.trim();
+    let good = (1..=MAX_NAME).contains(&name.len())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !name.starts_with('-')
+        && !name.ends_with('-');
+    if good {
+        return Ok(name.to_owned());
+    }
+    Err(Error::validation(
+        "name",
+        "It has 1 to 40 lower-case letters, digits and hyphens, such as `lyve-east`.",
+    ))
+}
+
+fn capacity(bytes: Option<u64>) -> Result<Option<i64>, Error> {
+    let refused = || Error::validation("capacity_bytes", "It is a number of bytes, at least 1.");
+    let bytes = bytes.map(|bytes| i64::try_from(bytes).ok().filter(|bytes| *bytes > 0));
+    bytes.map(|bytes| bytes.ok_or_else(refused)).transpose()
+}
+
+/// What was said, in the form in which it is kept.
+fn configuration(new: New) -> Result<EngineConfig, Error> {
+    let endpoint = check_endpoint(&new.endpoint)?;
+    let placement = new.placement.as_deref().unwrap_or("dedicated").parse();
+    let placement: PlacementKind =
+        placement.map_err(|message: String| Error::validation("placement", message))?;
+    let pool_bucket = new.pool_bucket.map(|name| name.trim().to_owned());
+    let pool_bucket = pool_bucket.filter(|name| !name.is_empty());
+    match (&pool_bucket, placement) {
+        (None, PlacementKind::Pooled) => {
+            let message = "Pooled placement needs the engine's bucket that all share.";
+            return Err(Error::validation("pool_bucket", message));
+        }
+        (Some(_), PlacementKind::Dedicated) => {
+            let message = "Only pooled placement has a pool bucket.";
+            return Err(Error::validation("pool_bucket", message));
+        }
+        (Some(name), PlacementKind::Pooled) if !crate::buckets::is_valid_name(name) => {
+            let message =
+                "A bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens.";
+            return Err(Error::validation("pool_bucket", message));
+        }
+        _ => {}
+    }
+    let region = new.region.unwrap_or_default();
+    let region = Some(region.trim()).filter(|region| !region.is_empty());
+    Ok(EngineConfig {
+        endpoint,
+        region: word("region", region.unwrap_or("us-east-1"))?,
+        access_key_id: word("access_key_id", &new.access_key_id)?,
+        secret_access_key: word("secret_access_key", &new.secret_access_key)?,
+        placement,
+        pool_bucket,
+    })
+}
+
+/// `http://host[:port]` or `https://host[:port]`, and nothing behind it.
+fn check_endpoint(text: &str) -> Result<String, Error> {
+    let text = text.trim().trim_end_matches('/');
+    let good = text.parse::<Uri>().is_ok_and(|url| {
+        let plain = url.path() == "/" && url.query().is_none();
+        let authority = url.authority().is_some_and(|a| !a.as_str().contains('@'));
+        matches!(url.scheme_str(), Some("http" | "https")) && plain && authority
+    });
+    if good {
+        return Ok(text.to_owned());
+    }
+    let message = "It is http://host[:port] or https://host[:port], without a path.";
+    Err(Error::validation("endpoint", message))
+}
+
+/// As it can stand in a signature.
+pub(super) fn word(field: &str, text: &str) -> Result<String, Error> {
+    let text = text.trim();
+    let good = (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+    if good && (field == "secret_access_key" || !text.contains(['/', ','])) {
+        return Ok(text.to_owned());
+    }
+    Err(Error::validation(
+        field,
+        "It is 1 to 512 printable characters without blanks.",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new() -> New {
+        New {
+            name: "east".to_owned(),
+            endpoint: "https://s3.example/".to_owned(),
+            region: None,
+            access_key_id: "AK".to_owned(),
+            secret_access_key: " se/cret\n".to_owned(),
+            placement: None,
+            pool_bucket: None,
+            capacity_bytes: None,
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_kept_in_one_form() {
+        let config = configuration(new()).ok();
+        let config = config.as_ref();
+        assert_eq!(
+            config.map(|c| c.endpoint.as_str()),
+            Some("https://s3.example")
+        );
+        assert_eq!(
+            config.map(|c| c.secret_access_key.as_str()),
+            Some("se/cret")
+        );
+        assert_eq!(config.map(|c| c.region.as_str()), Some("us-east-1"));
+    }
+
+    #[test]
+    fn a_refusal_names_the_field() {
+        type Mistake = fn(&mut New);
+        let cases: [(&str, Mistake); 8] = [
+            ("endpoint", |n| n.endpoint = "s3.example".to_owned()),
+            ("endpoint", |n| {
+                n.endpoint = "https://s3.example/bucket".to_owned()
+            }),
+            ("endpoint", |n| {
+                n.endpoint = "https://a:b@s3.example".to_owned()
+            }),
+            ("placement", |n| n.placement = Some("both".to_owned())),
+            ("pool_bucket", |n| n.placement = Some("pooled".to_owned())),
+            ("pool_bucket", |n| n.pool_bucket = Some("pool".to_owned())),
+            ("access_key_id", |n| n.access_key_id = "A/B".to_owned()),
+            ("secret_access_key", |n| {
+                n.secret_access_key = " ".to_owned()
+            }),
+        ];
+        for (field, change) in cases {
+            let mut new = new();
+            change(&mut new);
+            let refused = configuration(new).err();
+            assert_eq!(refused.as_ref().and_then(Error::field), Some(field));
+        }
+        for name in ["", "East", "-a", "a-", "a/b", &"a".repeat(41)] {
+            assert!(check_name(name).is_err(), "{name}");
+        }
+        assert_eq!(check_name(" lyve-east ").ok().as_deref(), Some("lyve-east"));
+        assert!(capacity(Some(0)).is_err() && capacity(Some(u64::MAX)).is_err());
+        assert_eq!(capacity(Some(5)).ok(), Some(Some(5)));
+    }
+}
