@@ -33,6 +33,7 @@ pub mod plans;
 mod push;
 mod random;
 pub mod refusals;
+mod said;
 mod secrets;
 pub mod tenants;
 mod tx;

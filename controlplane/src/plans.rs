@@ -1,9 +1,10 @@
 //! What is sold. Plans are rows: an operator changes them, not a release. A change is a new version of the plan's terms;
 //! whoever bought an earlier one keeps it.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::said::said;
 use crate::{ControlPlane, Error, Tx, audit, db};
 
 /// Requests a second, or at once: more than any node could serve.
@@ -88,12 +89,6 @@ pub struct PlanChange {
     pub bucket_limit: Option<i32>,
     pub access_key_limit: Option<i32>,
     pub for_sale: Option<bool>,
-}
-
-fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// All plans, in the order in which they are shown.

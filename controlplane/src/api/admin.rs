@@ -1,8 +1,6 @@
 //! The operator's API under `/api/v1/admin`: tenants, access keys, buckets, plans, nodes. The admin token opens all of it.
 //! A change is answered when every connected node serves it, or after a second.
 
-use std::time::Duration;
-
 use axum::extract::{Path, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -10,11 +8,11 @@ use axum::routing::{MethodRouter, delete, get, patch, post};
 use axum::{Json, Router};
 use chrono::{DateTime, Utc};
 use http::{Method, StatusCode};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use wire::{Action, Permission, Scope, TenantStatus};
+use wire::{Action, Permission, Scope};
 
 use super::billing;
 use super::deletions;
@@ -22,15 +20,14 @@ use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, sh
 use super::json::Body;
 use super::node::bearer;
 use super::operators;
+use super::tenant;
 use super::tenants as search;
 use super::usage;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::buckets::{self, Bucket};
 use crate::ids::{NodeId, TenantId};
-use crate::tenants::{self, LimitChange, NewTenant, Tenant};
-use crate::{Actor, ControlPlane, Error, Origin, Tx, db, engines, nodes, plans};
-
-pub(super) const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
+use crate::plane::APPLY_TIMEOUT;
+use crate::{Actor, ControlPlane, Error, Origin, Tx, db, nodes, plans, tenants};
 
 pub(super) type Route = (Method, &'static str, MethodRouter<ControlPlane>);
 
@@ -44,11 +41,11 @@ fn routes() -> Vec<Route> {
 fn own_routes() -> Vec<Route> {
     vec![
         (Method::GET, "/tenants", get(search::list)),
-        (Method::POST, "/tenants", post(create_tenant)),
+        (Method::POST, "/tenants", post(tenant::create)),
         (Method::GET, "/tenants/{id}", get(usage::show_tenant)),
-        (Method::PATCH, "/tenants/{id}", patch(set_limits)),
-        (Method::POST, "/tenants/{id}/suspend", post(suspend)),
-        (Method::POST, "/tenants/{id}/resume", post(resume)),
+        (Method::PATCH, "/tenants/{id}", patch(tenant::set_limits)),
+        (Method::POST, "/tenants/{id}/suspend", post(tenant::suspend)),
+        (Method::POST, "/tenants/{id}/resume", post(tenant::resume)),
         (
             Method::POST,
             "/tenants/{id}/restore",
@@ -86,7 +83,7 @@ fn own_routes() -> Vec<Route> {
         (Method::GET, "/plans", get(list_plans)),
         (Method::POST, "/plans", post(billing::create_plan)),
         (Method::PATCH, "/plans/{id}", patch(billing::set_plan)),
-        (Method::POST, "/tenants/{id}/plan", post(set_plan)),
+        (Method::POST, "/tenants/{id}/plan", post(tenant::set_plan)),
         (Method::GET, "/tenants/{id}/billing", get(billing::show)),
         (Method::POST, "/tenants/{id}/paid", post(billing::mark_paid)),
         (
@@ -161,197 +158,6 @@ async fn authenticate(
     Err(Error::Unauthorized("The admin token is needed."))
 }
 
-#[derive(Serialize)]
-pub(super) struct TenantBody {
-    tenant_id: TenantId,
-    name: String,
-    email: String,
-    status: TenantStatus,
-    plan: String,
-    requests_per_second: u32,
-    burst: u32,
-    concurrent_requests: Option<u32>,
-    bytes_per_second: Option<u64>,
-    quota_bytes: Option<u64>,
-    max_staleness_seconds: Option<u32>,
-    quota_objects: Option<u64>,
-    quota_egress_bytes: Option<u64>,
-    bucket_limit: i32,
-    access_key_limit: i32,
-    created_at: DateTime<Utc>,
-    trial_ends_at: Option<DateTime<Utc>>,
-    /// Where its new buckets go; `null`: to the default engine.
-    engine: Option<String>,
-}
-
-impl From<Tenant> for TenantBody {
-    fn from(tenant: Tenant) -> Self {
-        Self {
-            tenant_id: tenant.id,
-            name: tenant.name,
-            email: tenant.email,
-            status: tenant.status,
-            plan: tenant.plan.id,
-            requests_per_second: tenant.limits.requests_per_second,
-            burst: tenant.limits.burst,
-            concurrent_requests: tenant.limits.concurrent_requests,
-            bytes_per_second: tenant.limits.bytes_per_second,
-            quota_bytes: tenant.limits.quota_bytes,
-            max_staleness_seconds: tenant.max_staleness_seconds,
-            quota_objects: tenant.limits.quota_objects,
-            quota_egress_bytes: tenant.limits.quota_egress_bytes,
-            bucket_limit: tenant.bucket_limit,
-            access_key_limit: tenant.access_key_limit,
-            created_at: tenant.created_at,
-            trial_ends_at: tenant.trial_ends_at,
-            engine: tenant.engine,
-        }
-    }
-}
-
-async fn create_tenant(
-    State(cp): State<ControlPlane>,
-    origin: Origin,
-    Body(new): Body<NewTenant>,
-) -> Result<impl IntoResponse, Error> {
-    let mut tx = begin(&cp, origin).await?;
-    let created = tenants::create(&mut tx, &cp, new).await?;
-    tx.commit().await?;
-    let (tenant, key) = (created.tenant_id, created.access_key);
-    cp.wait_applied(key.revision, APPLY_TIMEOUT).await;
-    Ok((
-        StatusCode::CREATED,
-        Json(AccessKeyBody::new(&cp, tenant, key)),
-    ))
-}
-
-/// `null` goes back to the plan's figure; what is not said stays.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct LimitsBody {
-    #[serde(default, deserialize_with = "said")]
-    requests_per_second: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "said")]
-    burst: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "said")]
-    concurrent_requests: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "said")]
-    bytes_per_second: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "said")]
-    quota_bytes: Option<Option<u64>>,
-    /// `null`: for as long as a node has signing keys.
-    #[serde(default, deserialize_with = "said")]
-    max_staleness_seconds: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "said")]
-    quota_objects: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "said")]
-    quota_egress_bytes: Option<Option<u64>>,
-    #[serde(default, deserialize_with = "said")]
-    bucket_limit: Option<Option<u32>>,
-    #[serde(default, deserialize_with = "said")]
-    access_key_limit: Option<Option<u32>>,
-    /// Where new buckets go; `null`: to the default engine.
-    #[serde(default, deserialize_with = "said")]
-    engine: Option<Option<String>>,
-}
-
-fn said<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
-}
-
-async fn set_limits(
-    State(cp): State<ControlPlane>,
-    Path(id): Path<String>,
-    origin: Origin,
-    Body(body): Body<LimitsBody>,
-) -> Result<impl IntoResponse, Error> {
-    let id = tenant_id(&id)?;
-    let change = LimitChange {
-        requests_per_second: body.requests_per_second,
-        burst: body.burst,
-        concurrent_requests: body.concurrent_requests,
-        bytes_per_second: body.bytes_per_second,
-        quota_bytes: body.quota_bytes,
-        max_staleness_seconds: body.max_staleness_seconds,
-        quota_objects: body.quota_objects,
-        quota_egress_bytes: body.quota_egress_bytes,
-        bucket_limit: body.bucket_limit,
-        access_key_limit: body.access_key_limit,
-    };
-    let mut tx = begin(&cp, origin).await?;
-    if let Some(engine) = &body.engine {
-        engines::set_of_tenant(&mut tx, &cp, id, engine.as_deref()).await?;
-    }
-    if body.engine.is_none() || change != LimitChange::default() {
-        tenants::set_limits(&mut tx, &cp, id, change).await?;
-    }
-    finish(&cp, tx, id).await
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PlanBody {
-    plan: String,
-}
-
-async fn set_plan(
-    State(cp): State<ControlPlane>,
-    Path(id): Path<String>,
-    origin: Origin,
-    Body(body): Body<PlanBody>,
-) -> Result<impl IntoResponse, Error> {
-    let id = tenant_id(&id)?;
-    let mut tx = begin(&cp, origin).await?;
-    tenants::set_plan(&mut tx, &cp, id, &body.plan).await?;
-    finish(&cp, tx, id).await
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ReasonBody {
-    /// The customer reads it in the audit log.
-    #[serde(default)]
-    reason: String,
-}
-
-async fn suspend(
-    State(cp): State<ControlPlane>,
-    Path(id): Path<String>,
-    origin: Origin,
-    Body(body): Body<ReasonBody>,
-) -> Result<impl IntoResponse, Error> {
-    let id = tenant_id(&id)?;
-    let mut tx = begin(&cp, origin).await?;
-    tenants::suspend_for(&mut tx, &cp, id, &body.reason).await?;
-    finish(&cp, tx, id).await
-}
-
-async fn resume(
-    State(cp): State<ControlPlane>,
-    Path(id): Path<String>,
-    origin: Origin,
-    Body(body): Body<ReasonBody>,
-) -> Result<impl IntoResponse, Error> {
-    let id = tenant_id(&id)?;
-    let mut tx = begin(&cp, origin).await?;
-    tenants::resume_for(&mut tx, &cp, id, &body.reason).await?;
-    finish(&cp, tx, id).await
-}
-
-/// Commits a change of the tenant, waits for the nodes, and answers the tenant as it is now.
-pub(super) async fn finish(
-    cp: &ControlPlane,
-    mut tx: Tx,
-    id: TenantId,
-) -> Result<Json<TenantBody>, Error> {
-    let tenant = tenants::by_id(&mut tx, id).await?;
-    tx.commit().await?;
-    cp.wait_applied(tenant.revision, APPLY_TIMEOUT).await;
-    Ok(Json(tenant.into()))
-}
-
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewAccessKeyBody {
@@ -374,7 +180,7 @@ struct NewAccessKeyBody {
 
 /// The one answer that bears a secret.
 #[derive(Serialize)]
-struct AccessKeyBody {
+pub(super) struct AccessKeyBody {
     tenant_id: TenantId,
     access_key_id: String,
     secret_access_key: String,
@@ -384,7 +190,7 @@ struct AccessKeyBody {
 }
 
 impl AccessKeyBody {
-    fn new(cp: &ControlPlane, tenant_id: TenantId, key: CreatedAccessKey) -> Self {
+    pub(super) fn new(cp: &ControlPlane, tenant_id: TenantId, key: CreatedAccessKey) -> Self {
         Self {
             tenant_id,
             access_key_id: key.access_key_id,

@@ -10,9 +10,10 @@ use http::{StatusCode, header};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::admin::{APPLY_TIMEOUT, begin, tenant_id};
+use super::admin::{begin, tenant_id};
 use super::json::Body;
 use crate::billing::stripe;
+use crate::plane::APPLY_TIMEOUT;
 use crate::plans::{self, PlanChange};
 use crate::{ControlPlane, Error, Origin, billing, tenants};
 

@@ -5,7 +5,8 @@ use axum::extract::{Path, State};
 use axum::response::IntoResponse;
 use serde_json::json;
 
-use super::admin::{begin, finish, tenant_id};
+use super::admin::{begin, tenant_id};
+use super::tenant::finish;
 use crate::{ControlPlane, Error, Origin, deletion};
 
 /// Those that can still be restored, and those that are being removed.

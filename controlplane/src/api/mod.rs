@@ -13,6 +13,7 @@ mod json;
 mod node;
 mod operators;
 mod request;
+mod tenant;
 mod tenants;
 mod usage;
 

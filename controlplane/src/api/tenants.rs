@@ -7,9 +7,11 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::admin::{APPLY_TIMEOUT, TenantBody, begin, tenant_id};
+use super::admin::{begin, tenant_id};
 use super::json::Body;
+use super::tenant::TenantBody;
 use crate::operators::{self, Chosen, Search, Word};
+use crate::plane::APPLY_TIMEOUT;
 use crate::{ControlPlane, Error, Origin, tenants};
 
 const PAGE: u32 = 100;

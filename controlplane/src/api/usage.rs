@@ -7,8 +7,9 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::admin::{TenantBody, tenant_id};
+use super::admin::tenant_id;
 use super::json::Body;
+use super::tenant::TenantBody;
 use crate::usage::{self, By, Group, Span, Stored};
 use crate::{ControlPlane, Error, leases, tenants};
 

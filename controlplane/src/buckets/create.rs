@@ -6,9 +6,11 @@ use serde_json::json;
 use sqlx::types::Json;
 use wire::TenantStatus;
 
-use super::{APPLY_TIMEOUT, Change, NewBucket, aborted, is_valid_name};
+use super::{Change, NewBucket, aborted, is_valid_name};
+
 use crate::engine::Removed;
 use crate::ids::BucketId;
+use crate::plane::APPLY_TIMEOUT;
 use crate::{Error, Receipt, audit, db, tenants};
 
 pub(super) async fn run(change: Change, new: NewBucket) -> Result<Receipt, Error> {

@@ -5,9 +5,11 @@ use http::StatusCode;
 use serde_json::json;
 use wire::{Revision, TenantStatus};
 
-use super::{APPLY_TIMEOUT, Change, aborted, no_such_bucket};
+use super::{Change, aborted, no_such_bucket};
+
 use crate::engine::{Engine, Removed};
 use crate::ids::BucketId;
+use crate::plane::APPLY_TIMEOUT;
 use crate::{Error, Receipt, audit, db, tenants, usage};
 
 pub(super) async fn run(change: Change) -> Result<Receipt, Error> {

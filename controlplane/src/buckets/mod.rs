@@ -28,8 +28,6 @@ pub use name::is_valid as is_valid_name;
 pub(crate) const CLAIM: chrono::Duration = chrono::Duration::seconds(90);
 /// Everything that one creation or deletion does at the engine.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(45);
-/// How long a change waits for the nodes.
-const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 const PUBLIC_NAME_TAKEN: &str = "BucketAlreadyExists";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

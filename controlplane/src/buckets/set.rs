@@ -5,7 +5,8 @@ use http::StatusCode;
 use serde_json::json;
 use wire::{BucketSetting, Revision, TenantStatus};
 
-use super::{APPLY_TIMEOUT, Change, aborted, cors, no_such_bucket};
+use super::{Change, aborted, cors, no_such_bucket};
+use crate::plane::APPLY_TIMEOUT;
 use crate::{Error, Receipt, audit, db, tenants};
 
 pub(super) async fn run(change: Change, setting: BucketSetting) -> Result<Receipt, Error> {

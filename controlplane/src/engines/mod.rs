@@ -3,30 +3,30 @@
 
 mod connection;
 mod health;
+mod new;
 mod rotate;
 
 use chrono::{DateTime, Utc};
-use http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::types::Json;
 use wire::{EngineCapabilities, Revision};
 
 pub use health::Health;
+pub use new::New;
 pub use rotate::{Credentials, NodeOfRotation, Rotation, finish, go_back, rotate};
 
 pub(crate) use connection::{Connections, connection};
 pub(crate) use health::watch;
 
+use new::{capacity, check_name, configuration, word};
+
 use crate::engine::{ENGINE_ID, Engine, advise, probe_once};
 use crate::ids::TenantId;
+use crate::plane::APPLY_TIMEOUT;
+use crate::said::said;
 use crate::secrets::Purpose;
-use crate::{
-    Actor, ControlPlane, EngineConfig, Error, Origin, PendingNode, PlacementKind, Tx, audit, db,
-    tenants,
-};
-
-const MAX_NAME: usize = 40;
+use crate::{Actor, ControlPlane, Error, Origin, PendingNode, Tx, audit, db, tenants};
 
 /// As the operator sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -63,24 +63,6 @@ pub struct View {
     pub rotation: Option<Rotation>,
 }
 
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct New {
-    /// Its id from then on: lower-case letters, digits and hyphens.
-    pub name: String,
-    pub endpoint: String,
-    #[serde(default)]
-    pub region: Option<String>,
-    pub access_key_id: String,
-    pub secret_access_key: String,
-    #[serde(default)]
-    pub placement: Option<String>,
-    #[serde(default)]
-    pub pool_bucket: Option<String>,
-    #[serde(default)]
-    pub capacity_bytes: Option<u64>,
-}
-
 /// What is not said stays.
 #[derive(Debug, Clone, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -95,12 +77,6 @@ pub struct Change {
     /// `true`: this one from now on.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub default: bool,
-}
-
-fn said<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Some)
 }
 
 /// By id. Needs a system transaction.
@@ -212,7 +188,7 @@ pub async fn add(cp: &ControlPlane, new: New, actor: Actor, origin: Origin) -> R
     audit::record(&mut tx, cp, None, "engine.add", &id, details).await?;
     let revision = db::revision::next_for_settings(&mut tx).await?;
     tx.commit().await?;
-    cp.wait_applied(revision, crate::plane::APPLY_TIMEOUT).await;
+    cp.wait_applied(revision, APPLY_TIMEOUT).await;
     health::look(cp, &id).await?;
     let mut tx = cp.begin_system().await?;
     get(&mut tx, cp, &id).await
@@ -371,158 +347,5 @@ fn disabled(id: &str) -> Error {
     Error::Conflict {
         code: "engine_disabled",
         message: format!("The engine {id} is disabled: enable it first."),
-    }
-}
-
-fn check_name(name: &str) -> Result<String, Error> {
-    let name = name.trim();
-    let good = (1..=MAX_NAME).contains(&name.len())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-        && !name.starts_with('-')
-        && !name.ends_with('-');
-    if good {
-        return Ok(name.to_owned());
-    }
-    Err(Error::validation(
-        "name",
-        "It has 1 to 40 lower-case letters, digits and hyphens, such as `lyve-east`.",
-    ))
-}
-
-fn capacity(bytes: Option<u64>) -> Result<Option<i64>, Error> {
-    let refused = || Error::validation("capacity_bytes", "It is a number of bytes, at least 1.");
-    let bytes = bytes.map(|bytes| i64::try_from(bytes).ok().filter(|bytes| *bytes > 0));
-    bytes.map(|bytes| bytes.ok_or_else(refused)).transpose()
-}
-
-/// What was said, in the form in which it is kept.
-fn configuration(new: New) -> Result<EngineConfig, Error> {
-    let endpoint = check_endpoint(&new.endpoint)?;
-    let placement = new.placement.as_deref().unwrap_or("dedicated").parse();
-    let placement: PlacementKind =
-        placement.map_err(|message: String| Error::validation("placement", message))?;
-    let pool_bucket = new.pool_bucket.map(|name| name.trim().to_owned());
-    let pool_bucket = pool_bucket.filter(|name| !name.is_empty());
-    match (&pool_bucket, placement) {
-        (None, PlacementKind::Pooled) => {
-            let message = "Pooled placement needs the engine's bucket that all share.";
-            return Err(Error::validation("pool_bucket", message));
-        }
-        (Some(_), PlacementKind::Dedicated) => {
-            let message = "Only pooled placement has a pool bucket.";
-            return Err(Error::validation("pool_bucket", message));
-        }
-        (Some(name), PlacementKind::Pooled) if !crate::buckets::is_valid_name(name) => {
-            let message =
-                "A bucket's name has 3 to 63 lower-case letters, digits, dots and hyphens.";
-            return Err(Error::validation("pool_bucket", message));
-        }
-        _ => {}
-    }
-    let region = new.region.unwrap_or_default();
-    let region = Some(region.trim()).filter(|region| !region.is_empty());
-    Ok(EngineConfig {
-        endpoint,
-        region: word("region", region.unwrap_or("us-east-1"))?,
-        access_key_id: word("access_key_id", &new.access_key_id)?,
-        secret_access_key: word("secret_access_key", &new.secret_access_key)?,
-        placement,
-        pool_bucket,
-    })
-}
-
-/// `http://host[:port]` or `https://host[:port]`, and nothing behind it.
-fn check_endpoint(text: &str) -> Result<String, Error> {
-    let text = text.trim().trim_end_matches('/');
-    let good = text.parse::<Uri>().is_ok_and(|url| {
-        let plain = url.path() == "/" && url.query().is_none();
-        let authority = url.authority().is_some_and(|a| !a.as_str().contains('@'));
-        matches!(url.scheme_str(), Some("http" | "https")) && plain && authority
-    });
-    if good {
-        return Ok(text.to_owned());
-    }
-    let message = "It is http://host[:port] or https://host[:port], without a path.";
-    Err(Error::validation("endpoint", message))
-}
-
-/// As it can stand in a signature.
-pub(super) fn word(field: &str, text: &str) -> Result<String, Error> {
-    let text = text.trim();
-    let good = (1..=512).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-    if good && (field == "secret_access_key" || !text.contains(['/', ','])) {
-        return Ok(text.to_owned());
-    }
-    Err(Error::validation(
-        field,
-        "It is 1 to 512 printable characters without blanks.",
-    ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn new() -> New {
-        New {
-            name: "east".to_owned(),
-            endpoint: "https://s3.example/".to_owned(),
-            region: None,
-            access_key_id: "AK".to_owned(),
-            secret_access_key: " se/cret\n".to_owned(),
-            placement: None,
-            pool_bucket: None,
-            capacity_bytes: None,
-        }
-    }
-
-    #[test]
-    fn what_is_said_is_kept_in_one_form() {
-        let config = configuration(new()).ok();
-        let config = config.as_ref();
-        assert_eq!(
-            config.map(|c| c.endpoint.as_str()),
-            Some("https://s3.example")
-        );
-        assert_eq!(
-            config.map(|c| c.secret_access_key.as_str()),
-            Some("se/cret")
-        );
-        assert_eq!(config.map(|c| c.region.as_str()), Some("us-east-1"));
-    }
-
-    #[test]
-    fn a_refusal_names_the_field() {
-        type Mistake = fn(&mut New);
-        let cases: [(&str, Mistake); 8] = [
-            ("endpoint", |n| n.endpoint = "s3.example".to_owned()),
-            ("endpoint", |n| {
-                n.endpoint = "https://s3.example/bucket".to_owned()
-            }),
-            ("endpoint", |n| {
-                n.endpoint = "https://a:b@s3.example".to_owned()
-            }),
-            ("placement", |n| n.placement = Some("both".to_owned())),
-            ("pool_bucket", |n| n.placement = Some("pooled".to_owned())),
-            ("pool_bucket", |n| n.pool_bucket = Some("pool".to_owned())),
-            ("access_key_id", |n| n.access_key_id = "A/B".to_owned()),
-            ("secret_access_key", |n| {
-                n.secret_access_key = " ".to_owned()
-            }),
-        ];
-        for (field, change) in cases {
-            let mut new = new();
-            change(&mut new);
-            let refused = configuration(new).err();
-            assert_eq!(refused.as_ref().and_then(Error::field), Some(field));
-        }
-        for name in ["", "East", "-a", "a-", "a/b", &"a".repeat(41)] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
-        assert_eq!(check_name(" lyve-east ").ok().as_deref(), Some("lyve-east"));
-        assert!(capacity(Some(0)).is_err() && capacity(Some(u64::MAX)).is_err());
-        assert_eq!(capacity(Some(5)).ok(), Some(Some(5)));
     }
 }

@@ -1,7 +1,5 @@
 //! `/access-keys`: made, listed, shown, rotated, revoked with the receipt. A secret is in the answer that makes it alone.
 
-use std::time::Duration;
-
 use axum::Json;
 use axum::extract::State;
 use axum::routing::{delete, get, post};
@@ -20,10 +18,9 @@ use super::paging::{Page, Paging, newest_first};
 use super::receipt::Receipt;
 use crate::access_keys::{self, CreatedAccessKey, NewAccessKey};
 use crate::api_tokens::TokenScope;
+use crate::plane::APPLY_TIMEOUT;
 use crate::{ControlPlane, Error};
 
-/// How long an answer waits for nodes that are connected.
-const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 /// Of a key that is rotated, unless said: a day.
 const OVERLAP: u32 = 86_400;
 const LONGEST_OVERLAP: u32 = 90 * 86_400;
