@@ -3,6 +3,7 @@
 
 pub mod access_keys;
 pub mod accounts;
+pub mod across;
 mod allotments;
 mod api;
 pub mod api_tokens;
@@ -19,17 +20,20 @@ mod engine;
 mod error;
 pub mod export;
 pub mod ids;
+pub mod jobs;
 pub mod leases;
 pub mod limits;
 mod mail;
 pub mod members;
 pub mod nodes;
+pub mod notices;
 mod passwords;
 mod plane;
 pub mod plans;
 mod push;
 mod random;
 pub mod refusals;
+pub mod revenue;
 mod secrets;
 pub mod tenants;
 mod tx;

@@ -8,9 +8,11 @@ mod customer;
 mod deletions;
 mod fleet;
 mod health;
+mod jobs;
 mod json;
 mod node;
 mod request;
+mod revenue;
 mod usage;
 
 use axum::Router;

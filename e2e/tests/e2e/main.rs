@@ -10,6 +10,7 @@ mod clients;
 mod conformance;
 mod dashboard;
 mod deletion;
+mod drain;
 mod engines;
 mod fleet;
 mod house;

@@ -3,10 +3,12 @@
 
 pub mod audit;
 pub mod billing;
+pub mod business;
 pub mod client;
 pub mod duration;
 pub mod key;
 pub mod lists;
+pub mod node;
 pub mod plan;
 pub mod table;
 pub mod tenant;
