@@ -231,7 +231,7 @@ impl ControlPlane {
         let mut conn = self.0.pool.acquire().await?;
         let rows = db::nodes::list(&mut conn).await?;
         let known = rows.into_iter().filter_map(|row| {
-            let seen = row.last_seen?;
+            let seen = row.last_seen.filter(|_| row.left_at.is_none())?;
             let node_id = NodeId(row.id);
             let connected = row.connected_until.is_some_and(|until| until > now);
             if !connected && now - seen > CUT_OFF_MATTERS {

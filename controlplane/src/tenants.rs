@@ -8,7 +8,7 @@ use wire::{Revision, TenantStatus};
 
 use crate::access_keys::{CreatedAccessKey, NewAccessKey};
 use crate::ids::{MemberId, TenantId};
-use crate::plans::Plan;
+use crate::plans::{Offer, Plan};
 use crate::{ControlPlane, Error, Tx, access_keys, accounts, audit, db, leases};
 
 /// The plan that everyone starts on.
@@ -142,7 +142,7 @@ pub(crate) async fn insert(
 ) -> Result<TenantId, Error> {
     let now = cp.clock().now();
     let terms = db::plans::get(tx, plan).await?;
-    let terms = terms.ok_or_else(|| no_such_plan(plan))?.plan;
+    let terms = sold(terms.ok_or_else(|| no_such_plan(plan))?)?.plan;
     let tenant = db::tenants::New {
         id: TenantId::random(),
         name,
@@ -170,6 +170,7 @@ pub(crate) async fn insert(
     }
     let details = json!({ "name": name, "plan": plan });
     audit::record(tx, cp, Some(id), "tenant.create", owner.email, details).await?;
+    crate::billing::begin(tx, cp, id).await?;
     Ok(id)
 }
 
@@ -216,6 +217,16 @@ pub async fn rename(tx: &mut Tx, cp: &ControlPlane, name: &str) -> Result<(), Er
     audit::record(tx, cp, Some(id), "tenant.rename", &name, details).await
 }
 
+fn sold(offer: Offer) -> Result<Offer, Error> {
+    match offer.retired_at {
+        None => Ok(offer),
+        Some(_) => Err(Error::validation(
+            "plan",
+            format!("The plan `{}` is retired.", offer.plan.id),
+        )),
+    }
+}
+
 fn no_such_plan(plan: &str) -> Error {
     Error::validation("plan", format!("There is no plan `{plan}`."))
 }
@@ -228,7 +239,7 @@ pub async fn set_plan(
     plan: &str,
 ) -> Result<Revision, Error> {
     let offer = db::plans::get(tx, plan).await?;
-    let terms = offer.ok_or_else(|| no_such_plan(plan))?.plan;
+    let terms = sold(offer.ok_or_else(|| no_such_plan(plan))?)?.plan;
     lock(tx, id).await?;
     move_to(tx, cp, id, (plan, terms.version)).await?;
     leases::recall_if_beyond(tx, cp, id).await?;

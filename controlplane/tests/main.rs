@@ -2,6 +2,7 @@
 //! `TEST_DATABASE_URL` says where; `scripts/with-postgres` sets it.
 
 mod accounts;
+mod across;
 mod admin;
 mod alerts;
 mod allotments;
@@ -15,22 +16,26 @@ mod console;
 mod database;
 mod deletion;
 mod deletion_billing;
+mod drain;
 mod drift;
 mod engine;
 mod engines;
 mod half_open;
 mod isolation;
+mod jobs;
 mod leases;
 mod mail;
 mod mailbox;
 mod members;
 mod nodes;
+mod notices;
 mod object_lock;
 mod operators;
 mod passkeys;
 mod plane;
 mod probe;
 mod recovery;
+mod revenue;
 mod revisions;
 mod rotation;
 mod sealed;

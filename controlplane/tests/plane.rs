@@ -327,6 +327,7 @@ pub fn hello(revision: i64) -> FromNode {
         revision,
         epoch: String::new(),
         whole: true,
+        at: None,
     }
 }
 

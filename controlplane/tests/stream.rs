@@ -243,6 +243,7 @@ async fn another_protocol_or_no_hello_closes_the_stream() {
         revision,
         epoch,
         whole,
+        at: None,
     };
     for first in [newer, FromNode::Ack { revision: 1 }, hello(-1)] {
         let mut stream = Stream::open(&address, &token).await.unwrap();

@@ -71,6 +71,10 @@ impl Intake {
                 self.node.leases.hear(&message, id, &self.node.uplink);
                 return None;
             }
+            ToNode::Left => {
+                self.node.left.send_replace(true);
+                return None;
+            }
             // What changes configuration bears a revision; the rest is advice, and a newer control plane may have more
             // of it.
             ToNode::Unknown if revision_of(text) != 0 => {
@@ -94,8 +98,15 @@ impl Intake {
 
     /// Without an answer the control plane says it again.
     fn allot(&self, allotment: &Allotment) -> Option<FromNode> {
+        let before = self.node.limits.is_retiring();
         match self.node.limits.apply(allotment, Instant::now()) {
-            Ok(allotted) => Some(FromNode::Allotted(allotted)),
+            Ok(allotted) => {
+                if allotted.draining && !before {
+                    tracing::info!("others are to serve in this node's place");
+                    self.node.leases.give_back_all();
+                }
+                Some(FromNode::Allotted(allotted))
+            }
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),

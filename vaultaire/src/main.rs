@@ -67,12 +67,19 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Billing(command) => {
             one_thread()?.block_on(admin::billing::run(command, &environment))
         }
+        Command::Revenue(arguments) => {
+            one_thread()?.block_on(admin::business::revenue(arguments, &environment))
+        }
+        Command::Job(command) => {
+            one_thread()?.block_on(admin::business::job(command, &environment))
+        }
+        Command::Notice(command) => {
+            one_thread()?.block_on(admin::business::notice(command, &environment))
+        }
         Command::Refusal(command) => {
             one_thread()?.block_on(admin::lists::refusal(command, &environment))
         }
-        Command::Usage(command) => {
-            one_thread()?.block_on(admin::usage::show(command, &environment))
-        }
+        Command::Usage(command) => one_thread()?.block_on(admin::usage::run(command, &environment)),
         Command::Inventory(command) => {
             one_thread()?.block_on(admin::usage::inventory(command, &environment))
         }
@@ -86,7 +93,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             one_thread()?.block_on(admin::operator::run(command, &environment))
         }
         Command::Audit(command) => one_thread()?.block_on(admin::audit::run(command, &environment)),
-        Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
+        Command::Node(command) => one_thread()?.block_on(admin::node::run(command, &environment)),
     }
 }
 

@@ -32,6 +32,9 @@ pub enum FromNode {
         /// Nothing was refused since the last snapshot: the node lacks no change up to its revision.
         #[serde(default)]
         whole: bool,
+        /// The node's time of day, to compare.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<DateTime<Utc>>,
     },
     /// Everything up to this revision is applied, and on disk. A snapshot is acknowledged once, at its end; each
     /// [`ToNode::Refresh`] by itself.
@@ -69,6 +72,9 @@ pub enum FromNode {
         ledger: String,
     },
     Ask(Ask),
+    /// The node was drained and ends: all that it answered is booked, and it holds nothing any more. Answered with
+    /// [`ToNode::Left`].
+    Leave,
     #[serde(other)]
     Unknown,
 }
@@ -121,6 +127,8 @@ pub enum ToNode {
     Renew {
         ledger: String,
     },
+    /// What the node held is others' now. It may come back whenever it likes.
+    Left,
     #[serde(other)]
     Unknown,
 }

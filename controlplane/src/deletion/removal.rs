@@ -45,6 +45,9 @@ pub async fn remove_due(cp: &ControlPlane) -> Result<usize, Error> {
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(%tenant, error, "a deleted account cannot be removed yet");
+                let mut tx = cp.begin_system().await?;
+                db::deletions::note_failure(&mut tx, tenant, cp.clock().now(), &error).await?;
+                tx.commit().await?;
             }
         }
     }

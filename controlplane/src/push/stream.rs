@@ -19,7 +19,7 @@ use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
 use super::feed::{self, Feed, Next, Sink};
 use crate::db::nodes::{Connect, Progress};
 use crate::ids::NodeId;
-use crate::{ControlPlane, allotments, db, leases, usage};
+use crate::{ControlPlane, allotments, db, leases, nodes, usage};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A node that says nothing for this long, not even to a ping, is not connected.
@@ -172,6 +172,7 @@ async fn greet(
         revision,
         epoch,
         whole,
+        at,
     } = hello
     else {
         bail!("the first message is no Hello");
@@ -197,6 +198,7 @@ async fn greet(
         version: &version,
         boot_id: &boot_id,
         revision,
+        clock_skew_ms: at.map(|at| (at - now).num_milliseconds()),
         now,
         until: now + SILENCE,
     };
@@ -384,6 +386,7 @@ fn hear(
             taken,
         )),
         message @ (FromNode::Ledger { .. } | FromNode::Ask(_)) => leases::hear(cp, node, message),
+        FromNode::Leave => cp.spawn(nodes::left(cp.clone(), node, id)),
         FromNode::Hello { .. } | FromNode::Unknown => {}
     }
 }

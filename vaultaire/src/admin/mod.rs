@@ -3,11 +3,13 @@
 
 pub mod audit;
 pub mod billing;
+pub mod business;
 pub mod client;
 pub mod duration;
 pub mod engine;
 pub mod key;
 pub mod lists;
+pub mod node;
 pub mod operator;
 pub mod plan;
 pub mod table;

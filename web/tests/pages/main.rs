@@ -8,6 +8,7 @@ mod buckets;
 mod hostile;
 mod keys;
 mod logins;
+mod notices;
 mod operators;
 mod passkeys;
 mod refusals;
