@@ -60,8 +60,8 @@ async fn others_take_the_part_of_a_drained_node_and_it_takes_it_back() {
     .await;
 
     let obeys = tokio::spawn(async move {
-        let told = until(&mut first, |told| told.draining).await;
-        assert!(told.floor <= WHOLE / 4, "half of it goes at once: {told:?}");
+        // Half of it goes at once: the clock stands still.
+        until(&mut first, |told| told.draining && told.floor == WHOLE / 4).await;
         until(&mut first, |told| told.draining && told.floor == 0).await;
         until(&mut first, |told| !told.draining && told.floor == WHOLE / 2).await;
         first
@@ -210,7 +210,7 @@ async fn a_drained_node_that_ends_leaves_nothing_behind() {
         .chain(receipt.pending.iter().map(|node| node.node_id))
         .collect();
     assert_eq!(known, [id], "nobody waits for it");
-    let all = two.answer(&stored(&tenant), 11_000).await;
+    let all = two.answer(&stored(&tenant), 10_000).await;
     assert!(all.is_ok(), "what it held is there again: {all:?}");
     let (status, refused) = drain(&plane, &one.node.id, json!({})).await;
     assert_eq!(

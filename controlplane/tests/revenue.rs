@@ -188,7 +188,7 @@ async fn every_figure_is_defined_and_months_are_bounded() {
         let (status, refused) = plane.admin(Method::GET, &path, None).await;
         assert!(status.is_client_error(), "{query}: {refused}");
     }
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/OPERATIONS.md");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operate/business.md");
     let docs = std::fs::read_to_string(path).unwrap();
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let docs = words(&docs);

@@ -233,9 +233,14 @@ pub(crate) async fn is_accepted(
 }
 
 /// One node, or with `None` every one. How many there were.
+/// Of all of them, the streams of the earlier history speak for nobody any more: a late acknowledgement there is no answer to
+/// this.
 pub(crate) async fn accept(tx: &mut Tx, node: Option<NodeId>) -> Result<u64, Error> {
     let done = query!(
-        "UPDATE nodes SET accepted = true WHERE $1::uuid IS NULL OR id = $1",
+        "UPDATE nodes SET accepted = true,
+            stream = CASE WHEN $1::uuid IS NOT NULL THEN stream END,
+            connected_until = CASE WHEN $1::uuid IS NOT NULL THEN connected_until END
+         WHERE $1::uuid IS NULL OR id = $1",
         node.map(NodeId::as_uuid)
     )
     .execute(tx.connection())
