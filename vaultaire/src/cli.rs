@@ -1,12 +1,12 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
 mod billing;
+mod business;
 mod engine;
+mod node;
 mod operator;
 #[cfg(test)]
 mod reference;
-mod business;
-mod node;
 mod usage;
 
 use std::net::SocketAddr;
