@@ -433,6 +433,7 @@ pub fn routes(cp: ControlPlane) -> Router {
         .fallback(failure::no_such_page)
         .layer(from_fn_with_state(app.clone(), forgery::refuse_foreign))
         .layer(CatchPanicLayer::custom(failure::panicked))
+        .layer(from_fn_with_state(app.clone(), session::note_look))
         .layer(from_fn(failure::render))
         .layer(from_fn(theme::remember))
         .layer(from_fn_with_state(app.clone(), security_headers::set))

@@ -306,6 +306,14 @@ pub(crate) async fn tenants(tx: &mut Tx) -> Result<HashMap<String, i64>, Error> 
         .collect())
 }
 
+/// How many tenants have no engine of their own.
+pub(crate) async fn tenants_of_default(tx: &mut Tx) -> Result<i64, Error> {
+    let found = query!(
+        r#"SELECT count(*) AS "count!" FROM tenants WHERE engine_id IS NULL AND status <> 'deleted'"#
+    );
+    Ok(found.fetch_one(tx.connection()).await?.count)
+}
+
 /// Also of tenants that are deleted and could be restored.
 pub(crate) async fn forget_tenants(tx: &mut Tx, id: &str) -> Result<(), Error> {
     query!(

@@ -30,6 +30,12 @@ async fn from_the_link_to_a_customers_dashboard_and_out_again() {
     for (name, path) in [
         ("tenants", "/admin/tenants"),
         ("tenants-new", "/admin/tenants/new"),
+        ("engines", "/admin/engines"),
+        ("engines-new", "/admin/engines/new"),
+        ("engine", "/admin/engines/main"),
+        ("engine-default", "/admin/engines/main/default"),
+        ("engine-rotate", "/admin/engines/main/rotate"),
+        ("drift", "/admin/drift"),
         ("audit", "/admin/audit"),
         ("operators", "/admin/operators"),
     ] {

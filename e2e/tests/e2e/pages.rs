@@ -177,6 +177,7 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
             ("{api_token_id}", "0".repeat(32)),
             ("{operator_id}", operator(stack)),
             ("{tenant_id}", tenant(stack)),
+            ("{engine_id}", "main".to_owned()),
         ],
         queries,
     }

@@ -3,6 +3,8 @@
 
 mod audit;
 mod code;
+mod drift;
+mod engines;
 mod forms;
 pub mod frame;
 mod log_in;
@@ -23,6 +25,8 @@ pub fn routes() -> Vec<Route> {
     [
         own(),
         audit::routes(),
+        drift::routes(),
+        engines::routes(),
         operators::routes(),
         tenants::routes(),
     ]

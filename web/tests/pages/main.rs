@@ -5,6 +5,7 @@ mod accounts;
 mod authenticator;
 mod billing;
 mod buckets;
+mod engines;
 mod hostile;
 mod keys;
 mod logins;
