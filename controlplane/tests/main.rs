@@ -15,6 +15,7 @@ mod console;
 mod database;
 mod deletion;
 mod deletion_billing;
+mod diagnosis;
 mod drift;
 mod engine;
 mod engines;

@@ -1,6 +1,7 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
 mod billing;
+mod completion;
 mod engine;
 mod operator;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
+pub use completion::print_completion;
 pub use engine::{DriftArguments, EngineCommand, NewEngine};
 pub use operator::{OperatorCommand, SeveralArguments};
 
@@ -68,12 +70,16 @@ pub enum Command {
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Say what is wrong with an installation and how to mend it; fails where a check failed
+    Doctor(Target),
     /// The log of changes
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Those who may log in to the operators' pages
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Print the script with which a shell completes these commands
+    Completion { shell: clap_complete::Shell },
     /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
     #[command(hide = true)]
     MakeTenants {

@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::admin::{begin, tenant_id};
-use crate::{ControlPlane, Error, Origin, nodes, refusals, tenants};
+use crate::{ControlPlane, Error, Origin, diagnosis, nodes, refusals, tenants};
 
 pub(super) async fn list_refusals(
     State(cp): State<ControlPlane>,
@@ -32,6 +32,13 @@ pub(super) async fn list_nodes(State(cp): State<ControlPlane>) -> Result<impl In
     let mut tx = cp.begin_system().await?;
     let nodes = nodes::list(&mut tx, &cp).await?;
     Ok(Json(json!({ "nodes": nodes })))
+}
+
+/// What `vaultaire doctor` asks.
+pub(super) async fn diagnosis(
+    State(cp): State<ControlPlane>,
+) -> Result<Json<diagnosis::Diagnosis>, Error> {
+    Ok(Json(diagnosis::of_control_plane(&cp).await?))
 }
 
 pub(super) async fn remove_node(
