@@ -47,7 +47,7 @@ pub async fn collect(place: Place, environment: &Environment) -> Facts {
         .as_ref()
         .map(|key| key.as_ref().map(drop).map_err(Clone::clone));
     facts.settings = read_settings(&place, environment);
-    let Ok(client) = probes::client() else {
+    let (Ok(client), Ok(world)) = (probes::inside(), probes::outside()) else {
         return facts;
     };
     let (plane, told) = ask_plane(&place, environment).await;
@@ -68,7 +68,7 @@ pub async fn collect(place: Place, environment: &Environment) -> Facts {
     }
     ask_nodes(&mut facts, &client).await;
     ask_engines(&mut facts, &client, key, &place, environment).await;
-    ask_world(&mut facts, &client, &place, environment).await;
+    ask_world(&mut facts, &world, environment).await;
     facts
 }
 
@@ -203,12 +203,7 @@ async fn ask_engines(
     facts.engine_clocks = join_all(clocks).await.into_iter().flatten().collect();
 }
 
-async fn ask_world(
-    facts: &mut Facts,
-    client: &reqwest::Client,
-    place: &Place,
-    environment: &Environment,
-) {
+async fn ask_world(facts: &mut Facts, client: &reqwest::Client, environment: &Environment) {
     let setting = |name| environment.get(name).map(str::to_owned);
     let plane = facts.plane.as_ref().and_then(|plane| plane.as_ref().ok());
     let (page, s3) = match plane {
@@ -241,18 +236,15 @@ async fn ask_world(
         let until = until.map_err(|error| format!("{error:#}"));
         facts.certificates.push((file, until));
     }
-    // Settings of this shell may be another installation's than the data directory's.
-    if place.data_dir.is_none() || !facts.settings.iter().any(|(_, read)| read.is_err()) {
-        if let Ok(Some(url)) = environment.secret("VAULTAIRE_SMTP_URL") {
-            facts.mail_server = Some(probes::mail_server(&url).await);
-        }
-        if let Ok(Some(config)) = settings::stripe(environment) {
-            let key = &config.secret_key;
-            facts.stripe = Some(Stripe {
-                live: key.starts_with("sk_live_") || key.starts_with("rk_live_"),
-                reached: probes::stripe(client, &config.api_base, key).await,
-            });
-        }
+    if let Ok(Some(url)) = environment.secret("VAULTAIRE_SMTP_URL") {
+        facts.mail_server = Some(probes::mail_server(&url).await);
+    }
+    if let Ok(Some(config)) = settings::stripe(environment) {
+        let key = &config.secret_key;
+        facts.stripe = Some(Stripe {
+            live: key.starts_with("sk_live_") || key.starts_with("rk_live_"),
+            reached: probes::stripe(client, &config.api_base, key).await,
+        });
     }
 }
 

@@ -13,14 +13,21 @@ use reqwest::tls::TlsInfo;
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(4);
 
-/// Ignores proxies: what is asked is inside, or this machine's own.
-pub fn client() -> reqwest::Result<reqwest::Client> {
+/// For what is inside, or this machine's own: it ignores proxies.
+pub fn inside() -> reqwest::Result<reqwest::Client> {
+    builder().no_proxy().build()
+}
+
+/// For the world, by the proxies that the environment names.
+pub fn outside() -> reqwest::Result<reqwest::Client> {
+    builder().build()
+}
+
+fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
-        .no_proxy()
         .tls_info(true)
         .redirect(reqwest::redirect::Policy::none())
         .timeout(ANSWERS_WITHIN)
-        .build()
 }
 
 /// By the `Date` of any answer, which is to the second: how far that clock is ahead of this machine's.
