@@ -16,6 +16,7 @@ mod config;
 pub mod console;
 mod db;
 pub mod deletion;
+pub mod diagnosis;
 pub mod drift;
 mod engine;
 pub mod engines;

@@ -16,6 +16,7 @@ mod console;
 mod database;
 mod deletion;
 mod deletion_billing;
+mod diagnosis;
 mod drain;
 mod drift;
 mod engine;

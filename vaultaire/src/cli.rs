@@ -2,6 +2,7 @@
 
 mod billing;
 mod business;
+mod completion;
 mod engine;
 mod node;
 mod operator;
@@ -16,6 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
 pub use business::{JobCommand, NoticeCommand, RevenueArguments};
+pub use completion::print_completion;
 pub use engine::{DriftArguments, EngineCommand, NewEngine};
 pub use node::NodeCommand;
 pub use operator::{OperatorCommand, SeveralArguments};
@@ -82,12 +84,16 @@ pub enum Command {
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Say what is wrong with an installation and how to mend it; fails where a check failed
+    Doctor(Target),
     /// The log of changes
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Those who may log in to the operators' pages
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Print the script with which a shell completes these commands
+    Completion { shell: clap_complete::Shell },
     /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
     #[command(hide = true)]
     MakeTenants {

@@ -5,6 +5,7 @@ mod admin;
 mod cli;
 mod controlplane;
 mod dataplane;
+mod doctor;
 mod logging;
 mod private_file;
 mod serve;
@@ -92,6 +93,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Operator(command) => {
             one_thread()?.block_on(admin::operator::run(command, &environment))
         }
+        Command::Doctor(target) => one_thread()?.block_on(doctor::run(&target, &environment)),
+        Command::Completion { shell } => cli::print_completion(shell),
         Command::Audit(command) => one_thread()?.block_on(admin::audit::run(command, &environment)),
         Command::Node(command) => one_thread()?.block_on(admin::node::run(command, &environment)),
     }

@@ -112,6 +112,7 @@ fn own_routes() -> Vec<Route> {
         (Method::POST, "/nodes/{id}/accept", post(accept_node)),
         (Method::POST, "/join-tokens", post(create_join_token)),
         (Method::GET, "/audit/verify", get(super::audit::verify)),
+        (Method::GET, "/diagnosis", get(super::fleet::diagnosis)),
         (Method::GET, "/operators", get(operators::list)),
         (Method::POST, "/operators", post(operators::create)),
         (

@@ -13,7 +13,7 @@ use super::admin::{begin, tenant_id};
 use super::json::Body;
 use crate::ids::NodeId;
 use crate::nodes::{Drained, Holding, Node};
-use crate::{ControlPlane, Error, Origin, nodes, refusals, tenants};
+use crate::{ControlPlane, Error, Origin, diagnosis, nodes, refusals, tenants};
 
 /// A drained node has said so by then, or is of a version that does not.
 const TOLD_WITHIN: Duration = Duration::from_secs(3);
@@ -100,6 +100,13 @@ pub(super) async fn undrain_node(
     let node = nodes::get(&mut tx, &cp, id).await?;
     tx.commit().await?;
     Ok(Json(node))
+}
+
+/// What `vaultaire doctor` asks.
+pub(super) async fn diagnosis(
+    State(cp): State<ControlPlane>,
+) -> Result<Json<diagnosis::Diagnosis>, Error> {
+    Ok(Json(diagnosis::of_control_plane(&cp).await?))
 }
 
 pub(super) async fn remove_node(

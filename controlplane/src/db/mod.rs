@@ -11,6 +11,7 @@ pub(crate) mod billing;
 pub(crate) mod buckets;
 pub(crate) mod bulk;
 pub(crate) mod deletions;
+pub(crate) mod diagnosis;
 pub(crate) mod drift;
 pub(crate) mod email_changes;
 pub(crate) mod engine_health;

@@ -11,6 +11,7 @@ mod clients;
 mod conformance;
 mod dashboard;
 mod deletion;
+mod doctor;
 mod drain;
 mod engines;
 mod fleet;

@@ -168,6 +168,7 @@ impl Planes<'_> {
             "VAULTAIRE_REGION",
             "VAULTAIRE_LOG",
             "VAULTAIRE_SMTP_URL",
+            "VAULTAIRE_SMTP_URL_FILE",
             "VAULTAIRE_MAIL_FROM",
             "VAULTAIRE_TRUSTED_PROXIES",
             "STRIPE_SECRET_KEY",
