@@ -45,8 +45,8 @@ struct RepairPage<'a> {
     delete_orphans: bool,
     remake: bool,
     tenants: usize,
-    orphans: usize,
-    missing: usize,
+    orphans_hint: String,
+    missing_hint: String,
     errors: FormErrors,
 }
 
@@ -191,8 +191,8 @@ async fn ask(
         delete_orphans,
         remake,
         tenants: report.tenants(remake),
-        orphans: report.orphans,
-        missing: report.missing,
+        orphans_hint: format!("Type {}: they are in no row.", report.orphans),
+        missing_hint: format!("Type {}: what was in them stays lost.", report.missing),
         errors,
     })
 }
@@ -234,9 +234,9 @@ fn holds(finding: &Finding) -> String {
     let (Some(bytes), Some(objects)) = (finding.bytes, finding.objects) else {
         return "–".to_owned();
     };
-    let sign = |number: i64| match (finding.kind, number) {
-        (Kind::Usage, 1..) => "+",
-        (_, ..0) => "−",
+    let sign = |number: i64| match number.signum() {
+        1 if finding.kind == Kind::Usage => "+",
+        -1 => "−",
         _ => "",
     };
     format!(
