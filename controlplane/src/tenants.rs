@@ -1,5 +1,7 @@
 //! Tenants: the customer's view of its own, and the operator's hands on all of them.
 
+use std::collections::HashMap;
+
 use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
@@ -79,6 +81,11 @@ pub struct LimitChange {
 pub async fn get(tx: &mut Tx) -> Result<Tenant, Error> {
     let id = tx.tenant()?;
     by_id(tx, id).await
+}
+
+/// What those tenants are called; deleted ones too, for as long as they are kept. Needs a system transaction.
+pub async fn names(tx: &mut Tx, ids: &[TenantId]) -> Result<HashMap<TenantId, String>, Error> {
+    db::revenue::names(tx, ids).await
 }
 
 /// Any tenant; in a tenant's transaction only its own is found.

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use retry::{retry, retry_all};
+pub use retry::{retry, retry_all, would_try};
 
 use crate::ids::TenantId;
 use crate::{ControlPlane, Error, Tx, db};
@@ -168,9 +168,4 @@ fn job(row: db::jobs::Row, now: DateTime<Utc>) -> Result<Job, Error> {
         last_error: row.last_error,
         next_at: row.next_at.filter(|_| !row.failed),
     })
-}
-
-/// How many there are of each kind and state, for a glance.
-pub fn count(jobs: &[Job], state: State) -> usize {
-    jobs.iter().filter(|job| job.state == state).count()
 }

@@ -38,9 +38,7 @@ pub async fn retry_all(
 ) -> Result<u64, Error> {
     let now = cp.clock().now();
     let mut jobs = list(&mut tx, cp, filter).await?;
-    jobs.retain(|job| {
-        matches!(job.state, State::Failed | State::Retrying) && may_be_tried(job, now).is_ok()
-    });
+    jobs.retain(|job| would_try(job, now));
     let count = jobs.len() as u64;
     if count > 1 || confirmed.is_some() {
         confirm(confirmed, count)?;
@@ -56,6 +54,11 @@ pub async fn retry_all(
     kinds.dedup();
     set_off(cp, &kinds);
     Ok(count)
+}
+
+/// Whether the job is one of those that [`retry_all`] tries again.
+pub fn would_try(job: &Job, now: DateTime<Utc>) -> bool {
+    matches!(job.state, State::Failed | State::Retrying) && may_be_tried(job, now).is_ok()
 }
 
 fn confirm(confirmed: Option<u64>, count: u64) -> Result<(), Error> {

@@ -53,7 +53,7 @@ pub async fn drain(tx: &mut Tx, cp: &ControlPlane, id: NodeId, force: bool) -> R
     if others.count() == 0 && !force {
         return Err(Error::Conflict {
             code: "last_ready_node",
-            message: "No other node is ready: nobody would serve in its place. Add one first, or insist with --force."
+            message: "No other node is ready: nobody would serve in its place. Add one first, or insist by force."
                 .to_owned(),
         });
     }

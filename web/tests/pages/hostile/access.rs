@@ -21,6 +21,10 @@ pub fn concrete(path: &str) -> String {
         .replace("{invoice_id}", NOBODY)
         .replace("{operator_id}", NOBODY)
         .replace("{tenant_id}", NOBODY)
+        .replace("{node_id}", NOBODY)
+        .replace("{plan_id}", "nobodys")
+        .replace("{kind}", "mail")
+        .replace("{job_id}", NOBODY)
         .replace("{name}", "site.css")
         .replace("{bucket}", "vaults")
 }
