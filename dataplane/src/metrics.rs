@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::StatusCode;
+use tracing::Span;
 
 use crate::journal::Unwritable;
 use crate::limits::UnderWay;
@@ -117,6 +118,8 @@ pub struct Account {
     pub active: Option<Active>,
     /// Of an admitted request that is not in the journal yet.
     pub meter: Option<Meter>,
+    /// Disabled where the request is not traced.
+    pub span: Span,
     sent: u64,
     broken: bool,
 }
@@ -141,6 +144,7 @@ impl Account {
             under_way: None,
             active: None,
             meter: None,
+            span: Span::none(),
             sent: 0,
             broken: false,
         }
@@ -161,6 +165,30 @@ impl Account {
     pub fn broke(&mut self) {
         self.broken = true;
     }
+
+    /// What the trace says of the request.
+    fn trace(&self, received: u64) {
+        let span = &self.span;
+        if span.is_disabled() {
+            return;
+        }
+        let name = self.operation.map_or("none", Operation::name);
+        span.record("otel.name", name);
+        span.record("vaultaire.request_id", self.request_id.as_str());
+        if let Some(tenant) = &self.tenant {
+            span.record("vaultaire.tenant_id", tenant.as_str());
+        }
+        span.record("http.request.body.size", received);
+        span.record("http.response.body.size", self.sent);
+        telemetry::status(span, self.status);
+        match (self.code, self.broken) {
+            (_, true) => telemetry::failed(span, "broken"),
+            (Some(code), false) => {
+                span.record("error.type", code);
+            }
+            (None, false) => {}
+        }
+    }
 }
 
 impl Drop for Account {
@@ -173,6 +201,7 @@ impl Drop for Account {
             .map_or(0, |outcome| outcome.received());
         self.metrics
             .count(self.operation, self.status, received, self.sent);
+        self.trace(received);
         tracing::info!(
             request_id = self.request_id,
             tenant = self.tenant.as_deref().unwrap_or("-"),

@@ -148,6 +148,35 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "what is logged, such as `debug` or `info,dataplane=debug` [info]",
     ),
     (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "collector that is sent traces, by OTLP over HTTP, such as `http://127.0.0.1:4318`; without it nothing is traced",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "the same as a whole URL, `/v1/traces` included; goes before it",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "headers that the collector wants, such as `authorization=Bearer%20…`",
+    ),
+    (
+        "OTEL_SERVICE_NAME",
+        "what traces call the service [vaultaire-controlplane, vaultaire-dataplane]",
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "what else traces say of the process: `name=value`, separated by commas",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER",
+        "`always_on`, `always_off` or `traceidratio`, also with `parentbased_` before it, which changes nothing: what a client says of sampling does not count [parentbased_always_on]",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER_ARG",
+        "which part of requests `traceidratio` traces, from 0 to 1 [1]",
+    ),
+    ("OTEL_SDK_DISABLED", "`true`: nothing is traced [false]"),
+    (
         "VAULTAIRE_TOOLS",
         "where `up` looks for `weed` and Postgres first",
     ),

@@ -31,5 +31,6 @@ mod rolling;
 mod streams;
 mod stripe;
 mod survival;
+mod tracing;
 mod two_engines;
 mod usage;
