@@ -17,6 +17,7 @@ fn figure(text: &str, name: &str) -> u64 {
 
 #[test]
 fn a_deaf_collector_costs_spans_and_no_time() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let get = |name: &str| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then_some(url.as_str());

@@ -7,6 +7,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[test]
 fn a_client_has_no_say_in_what_is_sampled() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let get = |name: &str| match name {
         "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://127.0.0.1:9"),
         "OTEL_TRACES_SAMPLER" => Some("parentbased_traceidratio"),

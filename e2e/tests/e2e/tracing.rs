@@ -47,12 +47,13 @@ fn one_trace_goes_through_both_planes_to_every_node() {
     });
     assert!(booked.name.starts_with("POST /node/v1/"), "{booked:?}");
     // A change that another one overtakes reaches nodes with the other one's trace; this one is made when all is quiet.
-    let id = tenant.tenant_id.as_str();
+    let (id, mut rate) = (tenant.tenant_id.as_str(), 5000);
     let changed = until(
         "a change is applied on both nodes, in its trace",
         WITHIN,
         || {
-            stack.ask(&["tenant", "set", id, "--rate", "5000"]);
+            rate += 1;
+            stack.ask(&["tenant", "set", id, "--rate", &rate.to_string()]);
             let spans = collector.spans();
             let mut changes = spans
                 .iter()
