@@ -45,7 +45,6 @@ pub use clock::Clock;
 pub use config::{Config, EngineConfig, PlacementKind};
 pub use error::Error;
 pub use mail::MailConfig;
-pub use observe::observed;
 pub use plane::{ControlPlane, NodeAck, PendingNode, Receipt};
 pub use secrets::{MasterKey, MasterKeyError};
 pub use tx::{Actor, Origin, Tx};

@@ -1,10 +1,11 @@
-//! Traces on their way to a collector: which requests are sampled, what spans are made of, and OTLP over HTTP. It must
+//! What both planes measure with, and traces on their way to a collector: which requests are sampled, what spans are made of, and OTLP over HTTP. It must
 //! never slow or fail what it tells of, and costs nothing where no collector is named.
 //!
 //! Spans are `tracing` spans of the target [`TARGET`] and of nothing else: no log line and no other crate's span
 //! leaves, so that what leaves can be read in `spans.rs`.
 
 mod export;
+mod histogram;
 mod settings;
 mod spans;
 
@@ -18,6 +19,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::registry::LookupSpan;
 
 pub use export::{Exporting, render};
+pub use histogram::Histogram;
 pub use settings::{Settings, Wrong};
 pub use spans::{
     TRACEPARENT, Traceparent, apply, cause, failed, is_on, job, method, outbound, request, status,

@@ -144,6 +144,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "seconds for which a data plane that hears no control plane keeps what exceeds its even share of tenants' limits [600]",
     ),
     (
+        "VAULTAIRE_METRICS_TENANTS",
+        "how many tenants, the busiest, a data plane has figures of by name in `/metrics`; the others are counted together [20]",
+    ),
+    (
         "VAULTAIRE_LOG",
         "what is logged, such as `debug` or `info,dataplane=debug` [info]",
     ),
@@ -372,6 +376,7 @@ pub struct Dataplane {
     pub domains: Vec<String>,
     pub tls: Option<dataplane::Tls>,
     pub drain_delay: Duration,
+    pub metrics_tenants: usize,
 }
 
 pub fn dataplane(
@@ -404,6 +409,7 @@ pub fn dataplane(
         drain_delay: Duration::from_secs(
             seconds(environment, "VAULTAIRE_DRAIN_DELAY_SECONDS", 0)?.into(),
         ),
+        metrics_tenants: metrics_tenants(environment)?,
     })
 }
 
@@ -415,6 +421,14 @@ fn seconds(environment: &Environment, name: &str, default: u32) -> anyhow::Resul
             "{name} is a number of seconds, not `{}`.",
             text.unwrap_or("")
         )
+    })
+}
+
+fn metrics_tenants(environment: &Environment) -> anyhow::Result<usize> {
+    let text = environment.get("VAULTAIRE_METRICS_TENANTS").unwrap_or("20");
+    let count = text.parse().ok().filter(|count| *count <= 1000);
+    count.with_context(|| {
+        format!("VAULTAIRE_METRICS_TENANTS is {text:?}; it is a number from 0 to 1000.")
     })
 }
 

@@ -21,6 +21,7 @@ mod licences;
 mod lighthouse;
 mod limits;
 mod logins;
+mod metrics;
 mod operators;
 mod outage;
 mod pages;

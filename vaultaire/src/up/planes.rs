@@ -237,7 +237,11 @@ impl Planes<'_> {
             ),
             ("VAULTAIRE_S3_ADDRESS", address.to_string().into()),
         ];
-        for name in ["VAULTAIRE_LOG", "VAULTAIRE_S3_DOMAINS"] {
+        for name in [
+            "VAULTAIRE_LOG",
+            "VAULTAIRE_S3_DOMAINS",
+            "VAULTAIRE_METRICS_TENANTS",
+        ] {
             own.extend(self.environment.get(name).map(|value| (name, value.into())));
         }
         if !crate::dataplane::has_identity(&node) {
