@@ -103,7 +103,7 @@ async fn observe(State(cp): State<ControlPlane>, request: Request, next: Next) -
     let route = route.as_ref().map_or(NONE, MatchedPath::as_str);
     let span = telemetry::request(request.headers(), request.method());
     if !span.is_disabled() {
-        span.record("otel.name", format!("{method} {route}"));
+        telemetry::name(&span, format!("{method} {route}"));
         span.record("http.route", route);
     }
     let response = next.run(request).instrument(span.clone()).await;

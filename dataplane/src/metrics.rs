@@ -191,8 +191,7 @@ impl Account {
         if span.is_disabled() {
             return;
         }
-        let name = self.operation.map_or("none", Operation::name);
-        span.record("otel.name", name);
+        telemetry::name(span, self.operation.map_or("none", Operation::name));
         span.record("vaultaire.request_id", self.request_id.as_str());
         if let Some(tenant) = &self.tenant {
             span.record("vaultaire.tenant_id", tenant.as_str());

@@ -22,8 +22,8 @@ pub use export::{Exporting, render};
 pub use histogram::Histogram;
 pub use settings::{Settings, Wrong};
 pub use spans::{
-    TRACEPARENT, Traceparent, apply, cause, failed, is_on, job, method, outbound, request, status,
-    tell,
+    TRACEPARENT, Traceparent, apply, cause, failed, is_on, job, method, name, outbound, request,
+    status, tell,
 };
 
 /// Of every span that is exported; whoever writes logs leaves it out.

@@ -4,6 +4,7 @@
 //! Whether a request is traced is drawn here, before there is a span. Who comes from outside says which trace the request
 //! belongs to, and nothing else: neither its `sampled` flag nor its choice of a trace id makes us sample.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -102,7 +103,6 @@ pub fn request(headers: &HeaderMap, its_method: &Method) -> Span {
         target: TARGET,
         parent: None,
         "request",
-        otel.name = Empty,
         otel.kind = "server",
         otel.status_code = Empty,
         http.request.method = method(its_method),
@@ -127,6 +127,13 @@ pub fn request(headers: &HeaderMap, its_method: &Method) -> Span {
 fn join(span: &Span, parent: Traceparent) {
     // It has just been made, so it can have one.
     let _ = span.set_parent(parent.context());
+}
+
+/// What a [`request`] is called, whenever that is known.
+pub fn name(span: &Span, name: impl Into<Cow<'static, str>>) {
+    if !span.is_disabled() {
+        span.context().span().update_name(name);
+    }
 }
 
 /// The answer of a [`request`].
