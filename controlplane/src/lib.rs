@@ -30,6 +30,7 @@ mod mail;
 pub mod members;
 pub mod nodes;
 pub mod notices;
+mod observe;
 pub mod operators;
 mod passwords;
 mod plane;

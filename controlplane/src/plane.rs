@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::ids::{NodeId, TenantId};
 use crate::leases::{self, Leases};
 use crate::mail::{self, Mailer};
+use crate::observe::{self, Routes};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{
@@ -53,6 +54,7 @@ struct Inner {
     allotments: Allotments,
     booking: Semaphore,
     leases: Leases,
+    routes: Routes,
     stopping: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -103,6 +105,7 @@ impl ControlPlane {
             allotments,
             booking: Semaphore::new(usage::BOOKED_AT_ONCE),
             leases: Leases::new(),
+            routes: Routes::default(),
             stopping: watch::Sender::new(false),
             tasks: Mutex::new(JoinSet::new()),
             config,
@@ -177,6 +180,11 @@ impl ControlPlane {
     /// `/api/v1/**` and `/node/v1/**`.
     pub fn api(&self) -> Router {
         api::router(self.clone())
+    }
+
+    /// With figures and traces of every request; `router` is all that this control plane serves in public.
+    pub fn observed(&self, router: Router) -> Router {
+        observe::layered(self, router)
     }
 
     /// `/healthz`, `/readyz` and `/metrics`; for a port that is not public.
@@ -319,6 +327,10 @@ impl ControlPlane {
 
     pub(crate) fn allotments(&self) -> &Allotments {
         &self.0.allotments
+    }
+
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.0.routes
     }
 
     pub(crate) fn leases(&self) -> &Leases {

@@ -85,6 +85,7 @@ fn age(node: &Node) -> Option<i64> {
 
 fn metrics(node: &Node) -> String {
     let mut out = node.metrics.render();
+    telemetry::render(&mut out);
     let gauges = [
         (
             "vaultaire_revision",

@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use wire::{Allotment, FromNode, Revision, SnapshotBegin, ToNode};
+use tracing::Span;
+use wire::{Allotment, Cause, FromNode, Revision, SnapshotBegin, ToNode};
 
 use crate::cache::Cache;
 use crate::node::Node;
@@ -45,6 +46,15 @@ impl Intake {
 
     /// Applies one message, and says what to answer. It waits for the disk.
     pub fn receive(self: &Arc<Self>, text: &str) -> Option<FromNode> {
+        let span = span(text);
+        let answer = span.in_scope(|| self.take(text));
+        if let Some(FromNode::Nack { .. }) = answer {
+            telemetry::failed(&span, "refused");
+        }
+        answer
+    }
+
+    fn take(self: &Arc<Self>, text: &str) -> Option<FromNode> {
         let message: ToNode = match serde_json::from_str(text) {
             Ok(message) => message,
             Err(error) => {
@@ -261,6 +271,19 @@ impl Intake {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of the trace of the change that this message is about, if it is traced.
+fn span(text: &str) -> Span {
+    // It is read a second time for this.
+    let cause = telemetry::is_on().then(|| serde_json::from_str::<Cause>(text));
+    let Some(Ok(cause)) = cause else {
+        return Span::none();
+    };
+    let parent = cause.traceparent.and_then(|text| text.parse().ok());
+    parent.map_or_else(Span::none, |parent| {
+        telemetry::apply(parent, cause.revision)
+    })
 }
 
 /// The revision of a message that could not be read, as far as that can be found out.

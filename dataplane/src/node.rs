@@ -71,6 +71,8 @@ pub struct Config {
     /// For how long new connections are still taken after the end was asked for, while `/readyz` says 503 already: the
     /// time in which whoever stands in front takes notice.
     pub drain_delay: Duration,
+    /// How many tenants, the busiest, have figures by name in `/metrics`.
+    pub metrics_tenants: usize,
 }
 
 /// What every request on this node may borrow.
@@ -165,7 +167,7 @@ impl Bound {
         let node = Arc::new(Node {
             tenants: Tenants::default(),
             control: Control::new(&config.control_url, clock.clone()),
-            metrics: Arc::default(),
+            metrics: Arc::new(Metrics::new(config.metrics_tenants)),
             link: Link::default(),
             uplink: Uplink::default(),
             journal,

@@ -21,7 +21,7 @@ pub async fn run(settings: Controlplane) -> anyhow::Result<()> {
     let plane = started.context("The control plane cannot start")?;
 
     let stop = CancellationToken::new();
-    let pages = plane.api().merge(web::routes(plane.clone()));
+    let pages = plane.observed(plane.api().merge(web::routes(plane.clone())));
     // Who it is that knocks too often, and from where something was changed.
     let pages = pages.into_make_service_with_connect_info::<SocketAddr>();
     let public = axum::serve(http, pages).with_graceful_shutdown(stop.clone().cancelled_owned());

@@ -41,12 +41,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(arguments) => one_thread()?.block_on(up::run(&arguments, &environment)),
         Command::Controlplane(arguments) => {
             let settings = settings::controlplane(&arguments, &environment)?;
-            let _flush = logging::start(&environment)?;
+            let _flush = logging::start(&environment, "controlplane")?;
             many_threads()?.block_on(controlplane::run(settings))
         }
         Command::Dataplane(arguments) => {
             let settings = settings::dataplane(&arguments, &environment)?;
-            let _flush = logging::start(&environment)?;
+            let _flush = logging::start(&environment, "dataplane")?;
             many_threads()?.block_on(dataplane::run(settings))
         }
         Command::MakeTenants {

@@ -159,9 +159,42 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "seconds for which a data plane that hears no control plane keeps what exceeds its even share of tenants' limits [600]",
     ),
     (
+        "VAULTAIRE_METRICS_TENANTS",
+        "how many tenants, the busiest, a data plane has figures of by name in `/metrics`; the others are counted together [20]",
+    ),
+    (
         "VAULTAIRE_LOG",
         "what is logged, such as `debug` or `info,dataplane=debug` [info]",
     ),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "collector that is sent traces, by OTLP over HTTP, such as `http://127.0.0.1:4318`; without it nothing is traced",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "the same as a whole URL, `/v1/traces` included; goes before it",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "headers that the collector wants, such as `authorization=Bearer%20…`",
+    ),
+    (
+        "OTEL_SERVICE_NAME",
+        "what traces call the service [vaultaire-controlplane, vaultaire-dataplane]",
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "what else traces say of the process: `name=value`, separated by commas",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER",
+        "`always_on`, `always_off` or `traceidratio`, also with `parentbased_` before it, which changes nothing: what a client says of sampling does not count [parentbased_always_on]",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER_ARG",
+        "which part of requests `traceidratio` traces, from 0 to 1 [1]",
+    ),
+    ("OTEL_SDK_DISABLED", "`true`: nothing is traced [false]"),
     (
         "VAULTAIRE_TOOLS",
         "where `up` looks for `weed` and Postgres first",
@@ -323,6 +356,7 @@ pub struct Dataplane {
     pub domains: Vec<String>,
     pub tls: Option<dataplane::Tls>,
     pub drain_delay: Duration,
+    pub metrics_tenants: usize,
 }
 
 pub fn dataplane(
@@ -355,6 +389,7 @@ pub fn dataplane(
         drain_delay: Duration::from_secs(
             seconds(environment, "VAULTAIRE_DRAIN_DELAY_SECONDS", 0)?.into(),
         ),
+        metrics_tenants: metrics_tenants(environment)?,
     })
 }
 
@@ -366,6 +401,14 @@ fn seconds(environment: &Environment, name: &str, default: u32) -> anyhow::Resul
             "{name} is a number of seconds, not `{}`.",
             text.unwrap_or("")
         )
+    })
+}
+
+fn metrics_tenants(environment: &Environment) -> anyhow::Result<usize> {
+    let text = environment.get("VAULTAIRE_METRICS_TENANTS").unwrap_or("20");
+    let count = text.parse().ok().filter(|count| *count <= 1000);
+    count.with_context(|| {
+        format!("VAULTAIRE_METRICS_TENANTS is {text:?}; it is a number from 0 to 1000.")
     })
 }
 

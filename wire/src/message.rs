@@ -133,6 +133,25 @@ pub enum ToNode {
     Unknown,
 }
 
+/// A message with the trace that its change belongs to beside it. Whoever does not know of it reads the message alone.
+#[derive(Debug, Serialize)]
+pub struct Traced<'a> {
+    #[serde(flatten)]
+    pub message: &'a ToNode,
+    /// As W3C trace context writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// What stands beside a message, and which change it is.
+#[derive(Debug, Deserialize)]
+pub struct Cause {
+    #[serde(default)]
+    pub revision: Revision,
+    #[serde(default)]
+    pub traceparent: Option<String>,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotBegin {
     pub revision: Revision,
@@ -176,5 +195,33 @@ impl Snapshot {
             });
         let end = ToNode::SnapshotEnd { revision };
         [begin].into_iter().chain(pages).chain([end]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_stands_beside_a_message_and_whoever_knows_none_reads_the_message() {
+        let message = ToNode::SnapshotEnd { revision: 7 };
+        let traceparent =
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
+        let traced = Traced {
+            message: &message,
+            traceparent: traceparent.clone(),
+        };
+        let text = serde_json::to_string(&traced).unwrap();
+        assert_eq!(serde_json::from_str::<ToNode>(&text).unwrap(), message);
+        let cause: Cause = serde_json::from_str(&text).unwrap();
+        assert_eq!((cause.revision, cause.traceparent), (7, traceparent));
+        let alone = Traced {
+            message: &message,
+            traceparent: None,
+        };
+        let text = serde_json::to_string(&alone).unwrap();
+        assert_eq!(text, serde_json::to_string(&message).unwrap());
+        let cause: Cause = serde_json::from_str(&text).unwrap();
+        assert_eq!(cause.traceparent, None);
     }
 }

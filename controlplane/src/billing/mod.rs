@@ -27,6 +27,8 @@ pub use stripe::{
 };
 pub use usage::{Beyond, Hour, beyond, hours};
 
+use tracing::Instrument as _;
+
 use crate::ids::TenantId;
 use crate::mail::{self, BillingStanding};
 use crate::tenants::Tenant;
@@ -231,8 +233,13 @@ pub async fn look(cp: &ControlPlane) -> Result<(), Error> {
         }
         for id in due {
             let mut tx = cp.begin_system().await?;
-            settle(&mut tx, cp, id).await?;
-            tx.commit().await?;
+            let settling = async {
+                settle(&mut tx, cp, id).await?;
+                tx.commit().await
+            };
+            settling
+                .instrument(telemetry::job("billing.settle"))
+                .await?;
         }
         cp.mailer().wake();
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use tracing::Instrument as _;
+
 use super::Content;
 use super::transport::Outgoing;
 use crate::secrets::Purpose;
@@ -47,7 +49,7 @@ async fn next(cp: &ControlPlane) -> Result<bool, Error> {
         tx.commit().await?;
         return Ok(true);
     }
-    match send(cp, &row).await {
+    match send(cp, &row).instrument(telemetry::job("mail.send")).await {
         Ok(()) => db::mails::delete(&mut tx, row.id).await?,
         Err(error) => {
             let pause = pause_seconds(row.attempts);
