@@ -1,5 +1,6 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
+mod backup;
 mod billing;
 mod engine;
 mod operator;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use backup::{BackupArguments, RestoreArguments};
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
 pub use engine::{DriftArguments, EngineCommand, NewEngine};
 pub use operator::{OperatorCommand, SeveralArguments};
@@ -36,6 +38,10 @@ pub enum Command {
     Controlplane(ControlplaneArguments),
     /// Start one data plane (settings by environment, see vaultaire/settings.md)
     Dataplane(DataplaneArguments),
+    /// Write the database into one file, as of one moment, while everything runs
+    Backup(BackupArguments),
+    /// Put a backup into an empty database
+    Restore(RestoreArguments),
     /// Create, list, show, limit, suspend, resume and restore tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
