@@ -8,7 +8,7 @@ use super::DEFAULT_DATA_DIR;
 
 #[derive(Debug, Args)]
 pub struct BackupArguments {
-    /// File to write; there must be none of this name. It holds no master key, and is useless without it
+    /// File to write; there must be none of this name. It holds no master key, without which its secrets do not open
     pub file: PathBuf,
     /// Data directory whose database is meant, where DATABASE_URL is not set; and whose master key, where none is set
     #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA_DIR)]
