@@ -8,6 +8,7 @@ mod allotments;
 mod api;
 pub mod api_tokens;
 pub mod audit;
+pub mod backup;
 pub mod billing;
 pub mod buckets;
 pub mod bulk;

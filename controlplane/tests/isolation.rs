@@ -76,7 +76,8 @@ fn accounts_rows(tenant: TenantId) -> String {
     )
 }
 
-async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
+/// With a row in each of [`TABLES`].
+pub async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
     let one = plane.sign_up("one@example.com").await.session.tenant_id;
     let two = plane.sign_up("two@example.com").await.session.tenant_id;
     for tenant in [one, two] {

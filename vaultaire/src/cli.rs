@@ -1,5 +1,6 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
+mod backup;
 mod billing;
 mod business;
 mod completion;
@@ -15,6 +16,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use backup::{BackupArguments, RestoreArguments};
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
 pub use business::{JobCommand, NoticeCommand, RevenueArguments};
 pub use completion::print_completion;
@@ -44,6 +46,10 @@ pub enum Command {
     Controlplane(ControlplaneArguments),
     /// Start one data plane (settings by environment, see vaultaire/settings.md)
     Dataplane(DataplaneArguments),
+    /// Write the database into one file, as of one moment, while everything runs
+    Backup(BackupArguments),
+    /// Put a backup into an empty database
+    Restore(RestoreArguments),
     /// Create, list, show, limit, suspend, resume and restore tenants
     #[command(subcommand)]
     Tenant(TenantCommand),

@@ -2,6 +2,7 @@
 //! It must hold no rule of the product: those live in the crates of the planes.
 
 mod admin;
+mod backup;
 mod cli;
 mod controlplane;
 mod dataplane;
@@ -56,6 +57,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         } => {
             let settings = settings::controlplane(&controlplane, &environment)?;
             many_threads()?.block_on(controlplane::make_tenants(settings, tenants, keys))
+        }
+        Command::Backup(arguments) => {
+            one_thread()?.block_on(backup::write(&arguments, &environment))
+        }
+        Command::Restore(arguments) => {
+            one_thread()?.block_on(backup::restore(&arguments, &environment))
         }
         Command::Tenant(command) => {
             one_thread()?.block_on(admin::tenant::run(command, &environment))

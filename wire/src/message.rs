@@ -8,8 +8,19 @@ use crate::{
     TenantDocument, UsageLine,
 };
 
-/// A node says the version that it speaks; a control plane that does not know it closes the stream.
+/// The version that this release speaks. It rises when a neighbour must know whom it speaks with; what only adds fields
+/// or messages raises nothing.
 pub const PROTOCOL_VERSION: u32 = 2;
+/// The oldest that this release still speaks. It rises one release after [`PROTOCOL_VERSION`] at the earliest.
+pub const OLDEST_PROTOCOL: u32 = 2;
+
+/// What a stream is spoken in between this release and one that says `theirs`: the lower of both, if this release speaks
+/// it and the other is a neighbour. `None`: they do not understand each other.
+pub fn negotiate(theirs: u32) -> Option<u32> {
+    let spoken = theirs.min(PROTOCOL_VERSION);
+    let neighbours = theirs.abs_diff(PROTOCOL_VERSION) <= 1;
+    (neighbours && spoken >= OLDEST_PROTOCOL).then_some(spoken)
+}
 
 /// From a node to the control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

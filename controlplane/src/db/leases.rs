@@ -332,6 +332,22 @@ pub(crate) async fn set_ledger(
     Ok(())
 }
 
+/// This ledger of the node's is good for nothing, whichever the node is known to have.
+pub(crate) async fn set_void_ledger(
+    conn: &mut PgConnection,
+    node: NodeId,
+    ledger: &str,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE nodes SET void_ledger = $2 WHERE id = $1",
+        node.0,
+        ledger
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The node's ledger is good for nothing any more; the node must begin another.
 pub(crate) async fn void_ledger(conn: &mut PgConnection, node: NodeId) -> Result<(), Error> {
     query!(

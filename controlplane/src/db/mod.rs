@@ -7,6 +7,7 @@ pub(crate) mod across;
 pub(crate) mod allotments;
 pub(crate) mod api_tokens;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod billing;
 pub(crate) mod buckets;
 pub(crate) mod bulk;
@@ -29,6 +30,7 @@ pub(crate) mod login_failures;
 pub(crate) mod mails;
 pub(crate) mod members;
 pub(crate) mod metering;
+mod neighbours;
 pub(crate) mod nodes;
 pub(crate) mod notices;
 pub(crate) mod operator_audit;
@@ -160,7 +162,8 @@ fn is_final(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Brings the tables up to date; several control planes may do so at once (sqlx takes an advisory lock).
+/// Brings the tables up to date; several control planes may do so at once (sqlx takes an advisory lock). A newer release's
+/// may have done so already: what it added is in nobody's way. What it took away is.
 pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
     let superuser = query!(
         r#"SELECT rolsuper OR rolbypassrls AS "bypasses!" FROM pg_roles WHERE rolname = current_user"#
@@ -173,7 +176,8 @@ pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
             "the database user is a superuser; an ordinary user with CREATEROLE that owns the database is enough"
         );
     }
-    MIGRATIONS
+    neighbours::refuse_contracted(pool).await?;
+    neighbours::migrations()
         .run(pool)
         .await
         .context("bringing the database up to date failed")

@@ -171,6 +171,7 @@ pub async fn add(cp: &ControlPlane, new: New, actor: Actor, origin: Origin) -> R
         disabled_at: None,
         created_at: now,
         environment: None,
+        superseded: None,
         old_access_key_id: None,
         old_secret: None,
         rotated_at: None,

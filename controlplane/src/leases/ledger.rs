@@ -25,7 +25,13 @@ pub(super) async fn open(cp: &ControlPlane, node: NodeId, ledger: &str) -> Resul
     }
     let mut tx = cp.begin_system().await?;
     let known = db::leases::lock_ledger(tx.connection(), node).await?;
-    if known.void.as_deref() == Some(ledger) {
+    // What any ledger held when the database was restored is not known.
+    let every = known.void.as_deref() == Some(db::backup::EVERY_LEDGER);
+    if every || known.void.as_deref() == Some(ledger) {
+        if every {
+            db::leases::set_void_ledger(tx.connection(), node, ledger).await?;
+            tx.commit().await?;
+        }
         let renew = ToNode::Renew {
             ledger: ledger.to_owned(),
         };

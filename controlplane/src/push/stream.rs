@@ -14,7 +14,7 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use uuid::Uuid;
-use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
+use wire::{FromNode, Revision, ToNode, negotiate};
 
 use super::feed::{self, Feed, Next, Sink};
 use crate::db::nodes::{Connect, Progress};
@@ -177,10 +177,8 @@ async fn greet(
     else {
         bail!("the first message is no Hello");
     };
-    ensure!(
-        protocol == PROTOCOL_VERSION,
-        "protocol {protocol} is not spoken here"
-    );
+    let spoken =
+        negotiate(protocol).with_context(|| format!("protocol {protocol} is not spoken here"))?;
     ensure!(revision >= 0, "a negative revision");
     ensure!(
         s3_address.len() <= 255
@@ -218,7 +216,7 @@ async fn greet(
         .acks
         .begin(node, id, if foreign { 0 } else { revision });
     let keys_day = keys_day.filter(|_| whole && !foreign);
-    tracing::info!(%node, %s3_address, %version, revision, "node connected");
+    tracing::info!(%node, %s3_address, %version, protocol = spoken, revision, "node connected");
     Ok((id, revision, keys_day))
 }
 

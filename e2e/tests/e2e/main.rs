@@ -3,6 +3,7 @@
 
 mod api;
 mod arrears;
+mod backup;
 mod billing;
 mod book;
 mod browser;

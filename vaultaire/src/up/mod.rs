@@ -3,11 +3,12 @@
 
 mod child;
 mod data_dir;
+pub mod database;
 mod engine;
 mod planes;
 mod ports;
 mod postgres;
-mod progress;
+pub mod progress;
 mod quickstart;
 mod run_as;
 mod surplus;
