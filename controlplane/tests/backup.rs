@@ -229,7 +229,7 @@ async fn what_is_damaged_foreign_or_newer_is_refused_and_leaves_nothing() {
         .replacen("one@example.com", "two@example.com", 1)
         .into_bytes();
     let cut = good[..good.len() / 2].to_vec();
-    let without_end = text[..text.rfind("SHA256").unwrap()].as_bytes().to_vec();
+    let without_end = text.as_bytes()[..text.rfind("SHA256").unwrap()].to_vec();
     let longer = [good.as_slice(), b"x\n"].concat();
     let other = b"PGDMP\n".to_vec();
     for (content, why) in [
@@ -371,9 +371,9 @@ async fn what_nodes_held_of_quotas_is_void_whichever_ledger_they_have_now() {
             })
             .await;
         let heard = loop {
-            match stream.hear().await {
-                heard @ (ToNode::Renew { .. } | ToNode::Grants(_)) => break heard,
-                _ => {}
+            let heard = stream.hear().await;
+            if matches!(heard, ToNode::Renew { .. } | ToNode::Grants(_)) {
+                break heard;
             }
         };
         assert_eq!(
