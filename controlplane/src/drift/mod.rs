@@ -131,6 +131,20 @@ pub async fn run(
                     .to_owned(),
         });
     }
+    let done = alone(cp, wish, actor, origin).await;
+    // Who was refused may try again at once.
+    db::drift::unlock(&mut conn).await?;
+    sqlx::Connection::close(conn).await?;
+    done
+}
+
+/// Under the lock.
+async fn alone(
+    cp: &ControlPlane,
+    wish: Wish,
+    actor: Actor,
+    origin: Origin,
+) -> Result<Report, Error> {
     let mut report = look::look(cp, wish.usage).await?;
     check(wish, &report)?;
     let label = actor.label();
@@ -149,8 +163,6 @@ pub async fn run(
         audit::record(&mut tx, cp, None, "drift.repair", "", details).await?;
     }
     tx.commit().await?;
-    // With the connection goes the lock.
-    sqlx::Connection::close(conn).await?;
     Ok(report)
 }
 
