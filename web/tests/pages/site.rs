@@ -351,7 +351,7 @@ impl Page {
         let pairs = inputs.map(|input| {
             let (name, rest) = input.split_once("\" value=\"").expect("a value");
             let (value, _) = rest.split_once('"').expect("a value's end");
-            (name.to_owned(), value.to_owned())
+            (name.to_owned(), unescaped(value))
         });
         pairs.collect()
     }
@@ -427,4 +427,20 @@ pub async fn create_key(browser: &mut Browser, name: &str) -> Page {
     let page = browser.submit("/access-keys", &form, &fields).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     page
+}
+
+/// As a browser reads an attribute that askama wrote.
+fn unescaped(value: &str) -> String {
+    let marks = [
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+    ];
+    let read = marks
+        .iter()
+        .fold(value.to_owned(), |text, (escaped, mark)| {
+            text.replace(escaped, mark)
+        });
+    read.replace("&#38;", "&")
 }
