@@ -270,7 +270,8 @@ pub async fn end(
         )?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
     }
-    notices::end(&mut tx, &app.cp, notice.notice_id).await?;
+    let confirm = (reach > 1).then_some(reach);
+    notices::end(&mut tx, &app.cp, notice.notice_id, confirm).await?;
     tx.commit().await?;
     Ok(Redirect::to("/admin/notices?notice=ended").into_response())
 }
