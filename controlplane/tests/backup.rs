@@ -282,10 +282,11 @@ async fn an_older_backups_tables_are_brought_up_to_date() {
     let plane = Plane::start().await;
     plane.cp.shut_down().await;
     // As a release before migration 27 left it.
-    let sql =
-        "DROP TRIGGER keep_engine_credentials ON engines; DROP FUNCTION keep_engine_credentials;
+    let sql = "DROP FUNCTION refuse_dropped_master_key CASCADE; DROP TABLE control_planes;
+        ALTER TABLE settings DROP COLUMN master_key_version, DROP COLUMN resealed; DROP TABLE master_keys;
+        DROP TRIGGER keep_engine_credentials ON engines; DROP FUNCTION keep_engine_credentials;
         ALTER TABLE engines DROP COLUMN superseded; DROP TABLE schema_floor;
-        DELETE FROM _sqlx_migrations WHERE version = 27";
+        DELETE FROM _sqlx_migrations WHERE version >= 27";
     plane.database.execute(sql).await;
     let path = back_up(&plane).await;
     let again = Database::create().await;

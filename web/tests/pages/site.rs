@@ -58,6 +58,7 @@ impl Site {
             s3_endpoint: "http://127.0.0.1:9".to_owned(),
             region: "us-east-1".to_owned(),
             master_key: MasterKey::from_bytes([7; 32]),
+            master_key_file: None,
             admin_token: "an admin token for tests".to_owned(),
             engine: EngineConfig {
                 // Nothing listens there, and no page needs it.
