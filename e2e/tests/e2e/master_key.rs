@@ -21,7 +21,7 @@ fn the_master_key_is_exchanged_and_no_request_fails() {
     tenant.aws(&["s3", "mb", "s3://ledger"]);
     let key = stack.ask(&["key", "create", "--tenant", &tenant.tenant_id]);
     let keys = tenant.file("keys.json");
-    fs::write(&keys, Value::Array(vec![key; 2]).to_string()).expect("it can be written");
+    fs::write(&keys, Value::Array(vec![key; 4]).to_string()).expect("it can be written");
     let (one, two) = (stack.endpoint(1), stack.endpoint(2));
     let keys = keys.display().to_string();
     let mut writers = tenant.python_command("ledger.py", &[&keys, "ledger", "0.01", &one, &two]);
