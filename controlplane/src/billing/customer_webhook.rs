@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tracing::Instrument as _;
 
 use super::stripe::{pause, sign};
 use crate::db::spending as rows;
@@ -113,7 +114,8 @@ pub(super) async fn deliver(cp: &ControlPlane) -> Result<(), Error> {
         let Some(due) = rows::due(&mut tx, now).await? else {
             return Ok(());
         };
-        match send(cp, &client, &due, private).await {
+        let sending = send(cp, &client, &due, private).instrument(telemetry::job("webhook.send"));
+        match sending.await {
             Ok(()) => rows::delivered(&mut tx, due.id).await?,
             Err(error) if now - due.created_at > TRIED_FOR => {
                 let error = format!("{error:#}");

@@ -270,7 +270,7 @@ pub(crate) async fn watch(cp: ControlPlane) {
             tracing::warn!(%error, "Stripe could not be looked after");
         }
         if round.is_multiple_of(MEASURE_EVERY)
-            && let Err(error) = meter(&cp).await
+            && let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, meter(&cp)).await
         {
             tracing::warn!(%error, "usage could not be measured for Stripe");
         }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
+use tracing::Instrument as _;
 
 use crate::engine::brief;
 use crate::{ControlPlane, Error, db};
 
 const EVERY: Duration = Duration::from_secs(30);
+/// Longer than an engine is waited for.
+const WITHIN: Duration = Duration::from_secs(120);
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
@@ -28,7 +31,7 @@ pub struct Health {
 /// One control plane looks.
 pub(crate) async fn watch(cp: ControlPlane) {
     loop {
-        if let Err(error) = look_at_all(&cp).await {
+        if let Err(error) = db::in_time(WITHIN, look_at_all(&cp)).await {
             tracing::warn!(%error, "engines could not be looked at");
         }
         tokio::time::sleep(EVERY).await;
@@ -54,8 +57,8 @@ async fn look_at_all(cp: &ControlPlane) -> Result<(), Error> {
 
 /// Looks now, and notes what was found.
 pub(super) async fn look(cp: &ControlPlane, id: &str) -> Result<(), Error> {
-    let found = async { cp.engine(id).await?.look().await };
-    let found: anyhow::Result<_> = found.await;
+    let looking = async { cp.engine(id).await?.look().await };
+    let found: anyhow::Result<_> = looking.instrument(telemetry::job("engine.look")).await;
     let found = found
         .map(|look| u32::try_from(look.latency.as_millis()).unwrap_or(u32::MAX))
         .map_err(|error| brief(&error));

@@ -8,6 +8,7 @@ use anyhow::{Context, ensure};
 use chrono::TimeDelta;
 use sqlx::types::Json;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::{Held, byte, missing, reseal};
 use crate::db::master_keys::{self as rows, Running};
@@ -27,7 +28,8 @@ pub(crate) async fn watch(cp: ControlPlane) {
         let looked = db::in_time(db::PATIENCE, look(&cp)).await;
         let done = match looked {
             Ok(false) if !cp.held_master_key().rests() => {
-                db::in_time(db::PATIENCE_OF_JOBS, reseal::all(&cp)).await
+                let resealing = reseal::all(&cp).instrument(telemetry::job("master_key.reseal"));
+                db::in_time(db::PATIENCE_OF_JOBS, resealing).await
             }
             Ok(_) => Ok(0),
             Err(error) => Err(error),

@@ -165,7 +165,7 @@ pub async fn end_due(cp: &ControlPlane) -> Result<usize, Error> {
 
 pub(crate) async fn watch(cp: ControlPlane) {
     loop {
-        if let Err(error) = end_due(&cp).await {
+        if let Err(error) = db::in_time(db::PATIENCE, end_due(&cp)).await {
             tracing::warn!(%error, "impersonations whose time is over could not be ended");
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -54,7 +54,7 @@ pub const DEFINITIONS: &[(&str, &str)] = &[
     ),
     (
         "Past due",
-        "Tenants on a plan with a price that stand on the ladder at `owing` or worse, with what Stripe's open invoices or the months begun since then come to.",
+        "Tenants on a plan with a price whose payment is late (owing, read-only or suspended), with what Stripe's open invoices or the months begun since then come to.",
     ),
 ];
 

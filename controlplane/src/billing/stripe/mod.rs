@@ -26,6 +26,8 @@ pub(super) use signature::sign;
 pub use sync::{Synced, sync};
 pub(crate) use webhook::receive;
 
+use tracing::Instrument as _;
+
 use crate::{ControlPlane, Error};
 
 /// How Stripe is reached. Without it billing is by hand.
@@ -52,10 +54,13 @@ pub(super) async fn look(cp: &ControlPlane) -> Result<(), Error> {
     let Some(stripe) = cp.stripe() else {
         return Ok(());
     };
-    cancel::of_deleted(cp, stripe).await?;
-    events::retry_due(cp, stripe).await?;
-    meters::send(cp, stripe).await?;
-    reconcile::daily(cp).await
+    let looking = async {
+        cancel::of_deleted(cp, stripe).await?;
+        events::retry_due(cp, stripe).await?;
+        meters::send(cp, stripe).await?;
+        reconcile::daily(cp).await
+    };
+    looking.instrument(telemetry::job("stripe.look")).await
 }
 
 /// Measures what every subscription used beyond its plan, and tells Stripe.
@@ -63,6 +68,9 @@ pub async fn meter(cp: &ControlPlane) -> Result<(), Error> {
     let Some(stripe) = cp.stripe() else {
         return Ok(());
     };
-    meters::measure(cp, stripe).await?;
-    meters::send(cp, stripe).await
+    let metering = async {
+        meters::measure(cp, stripe).await?;
+        meters::send(cp, stripe).await
+    };
+    metering.instrument(telemetry::job("stripe.meter")).await
 }
