@@ -1,5 +1,9 @@
 -- The master key is exchanged while control planes run: which version seals, and which control plane knows which.
 
+-- A release that runs beside this one writes to these tables: rather than wait behind it for long, and it behind this, it is
+-- tried again.
+SET LOCAL lock_timeout = '2s';
+
 -- Versions under which something was ever sealed. What names a key tells nothing else of it.
 CREATE TABLE master_keys (
     version smallint PRIMARY KEY CHECK (version BETWEEN 0 AND 255),
@@ -55,10 +59,10 @@ CREATE TRIGGER refuse_dropped_master_key
     FOR EACH ROW EXECUTE FUNCTION refuse_dropped_master_key('secret', 'old_secret', 'environment', 'superseded');
 CREATE TRIGGER refuse_dropped_master_key BEFORE INSERT OR UPDATE OF secret ON access_keys
     FOR EACH ROW EXECUTE FUNCTION refuse_dropped_master_key('secret');
-CREATE TRIGGER refuse_dropped_master_key BEFORE INSERT OR UPDATE OF content ON mails
-    FOR EACH ROW EXECUTE FUNCTION refuse_dropped_master_key('content');
 CREATE TRIGGER refuse_dropped_master_key BEFORE INSERT OR UPDATE OF secret ON totp
     FOR EACH ROW EXECUTE FUNCTION refuse_dropped_master_key('secret');
+CREATE TRIGGER refuse_dropped_master_key BEFORE INSERT OR UPDATE OF content ON mails
+    FOR EACH ROW EXECUTE FUNCTION refuse_dropped_master_key('content');
 CREATE TRIGGER refuse_dropped_master_key BEFORE INSERT OR UPDATE OF totp_secret ON operators
     FOR EACH ROW EXECUTE FUNCTION refuse_dropped_master_key('totp_secret');
 CREATE TRIGGER refuse_dropped_master_key BEFORE INSERT OR UPDATE OF answer ON idempotent_requests

@@ -123,6 +123,7 @@ impl ControlPlane {
         allotments::start(&cp, inbox);
         cp.spawn(clock::follow(cp.clone()));
         cp.spawn(master_key::watch(cp.clone()));
+        cp.spawn(master_key::keep_sealed(cp.clone()));
         cp.spawn(push::listen(cp.clone()));
         cp.spawn(push::follow(cp.clone()));
         cp.spawn(engine::probe_all(cp.clone()));

@@ -59,6 +59,8 @@ pub enum MasterKeyError {
     Malformed,
     #[error("two master keys have the same version")]
     SameVersion,
+    #[error("a master key stands there under two versions")]
+    SameKey,
     #[error("there are 255 versions of the master key already")]
     NoVersionLeft,
 }
@@ -93,7 +95,11 @@ impl MasterKey {
             if versions.iter().any(|(other, _)| *other == version) {
                 return Err(MasterKeyError::SameVersion);
             }
-            versions.push((version, decode_key(key)?));
+            let key = decode_key(key)?;
+            if versions.iter().any(|(_, other)| *other == key) {
+                return Err(MasterKeyError::SameKey);
+            }
+            versions.push((version, key));
         }
         let (seals_under, _) = *versions.first().ok_or(MasterKeyError::Malformed)?;
         Ok(Self {
@@ -122,11 +128,15 @@ impl MasterKey {
 
     /// The same keys, of which that of this version seals; `None`: there is none.
     pub(crate) fn sealing_under(&self, version: u8) -> Option<Self> {
-        self.versions.iter().find(|(v, _)| *v == version)?;
-        Some(Self {
+        self.has(version).then(|| Self {
             versions: self.versions.clone(),
             seals_under: version,
         })
+    }
+
+    /// Whether there is a key of this version.
+    pub(crate) fn has(&self, version: u8) -> bool {
+        self.versions.iter().any(|(known, _)| *known == version)
     }
 
     /// Each version with what tells it from another key, and tells nothing else of it: 16 hexadecimal digits.
@@ -318,6 +328,10 @@ mod tests {
         assert_eq!(
             MasterKey::parse(&line.repeat(2)).err(),
             Some(MasterKeyError::SameVersion)
+        );
+        assert_eq!(
+            MasterKey::parse(&format!("{line}2{}", &line[1..])).err(),
+            Some(MasterKeyError::SameKey)
         );
     }
 

@@ -19,8 +19,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn show(State(cp): State<ControlPlane>) -> Result<Json<Status>, Error> {
-    let mut tx = cp.begin_system().await?;
-    Ok(Json(master_key::status(&mut tx, &cp).await?))
+    Ok(Json(master_key::status(&cp).await?))
 }
 
 async fn rotate(

@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::{
-    AppliedMigration, CHECKSUM, END_OF_TABLE, FORMAT, Head, ROWS, Report, SEQUENCES, TABLE,
-    TableHead, names, order,
+    AppliedMigration, CHECKSUM, END_OF_TABLE, FORMAT, Head, KeyName, ROWS, Report, SEQUENCES,
+    TABLE, TableHead, names, order,
 };
 use crate::db::backup::{self as rows, Table};
 use crate::engine::SETTINGS_ROW;
@@ -95,11 +95,28 @@ async fn head(conn: &mut PgConnection, master_key: &MasterKey) -> anyhow::Result
             .open(Purpose::TokenKeys, SETTINGS_ROW, &settings.token_keys)
             .context("the master key is not the one that this database was set up with")?;
     }
-    let mut needed = names(master_key);
-    // A database of an older release may lack what is looked into.
-    if db::master_keys::there_are(conn).await? {
-        let used = keys::versions(conn).await?;
-        needed.retain(|key| used.contains(&key.version));
+    let known = names(master_key);
+    // A database of an older release says nothing of that.
+    let needed = match db::master_keys::there_are(conn).await? {
+        true => keys::needed(conn).await?,
+        false => Vec::new(),
+    };
+    let mut named: Vec<KeyName> = Vec::new();
+    for (version, fingerprint) in needed {
+        let key = KeyName {
+            version,
+            fingerprint,
+        };
+        ensure!(
+            known.contains(&key),
+            "secrets may be sealed under the master key of version {} with the fingerprint {}, which is not among those given",
+            key.version,
+            key.fingerprint
+        );
+        named.push(key);
+    }
+    if named.is_empty() {
+        named = known;
     }
     let moment = rows::moment(conn).await?;
     Ok(Head {
@@ -112,7 +129,7 @@ async fn head(conn: &mut PgConnection, master_key: &MasterKey) -> anyhow::Result
                 checksum: hex::encode(checksum),
             })
             .collect(),
-        master_keys: needed,
+        master_keys: named,
         revision: moment.revision,
         epoch: moment.epoch,
     })

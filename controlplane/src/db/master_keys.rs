@@ -66,12 +66,16 @@ pub(crate) async fn drop_others(tx: &mut Tx, version: u8, now: DateTime<Utc>) ->
 pub(crate) struct Sealing {
     pub version: Option<i16>,
     pub resealed: bool,
+    /// There are versions that sealed before, and were not dropped.
+    pub unfinished: bool,
 }
 
 pub(crate) async fn sealing(conn: &mut PgConnection) -> Result<Option<Sealing>, sqlx::Error> {
     query_as!(
         Sealing,
-        "SELECT master_key_version AS version, resealed FROM settings"
+        r#"SELECT master_key_version AS version, resealed,
+                  EXISTS (SELECT FROM master_keys k WHERE k.dropped_at IS NULL AND k.version <> s.master_key_version) AS "unfinished!"
+           FROM settings s"#
     )
     .fetch_optional(conn)
     .await
@@ -81,7 +85,9 @@ pub(crate) async fn sealing(conn: &mut PgConnection) -> Result<Option<Sealing>, 
 pub(crate) async fn lock_sealing(tx: &mut Tx) -> Result<Option<Sealing>, Error> {
     let found = query_as!(
         Sealing,
-        "SELECT master_key_version AS version, resealed FROM settings FOR NO KEY UPDATE"
+        r#"SELECT master_key_version AS version, resealed,
+                  EXISTS (SELECT FROM master_keys k WHERE k.dropped_at IS NULL AND k.version <> s.master_key_version) AS "unfinished!"
+           FROM settings s FOR NO KEY UPDATE OF s"#
     )
     .fetch_optional(tx.connection())
     .await?;

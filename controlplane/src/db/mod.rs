@@ -63,7 +63,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, Utc};
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use sqlx::{Connection as _, PgConnection, PgPool, query, query_scalar};
 use tokio::time::{Instant, timeout};
@@ -79,6 +79,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) const PATIENCE_OF_JOBS: Duration = Duration::from_secs(1800);
 /// Releases that do not say that they run (see `master_keys`) call their connections `vaultaire`.
 const APPLICATION: &str = "vaultaire-program";
+const MIGRATION_TRIES: u32 = 20;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(2);
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -181,10 +182,25 @@ pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
         );
     }
     neighbours::refuse_contracted(pool).await?;
-    neighbours::migrations()
-        .run(pool)
-        .await
-        .context("bringing the database up to date failed")
+    let mut tries = 1;
+    loop {
+        match neighbours::migrations().run(pool).await {
+            Err(MigrateError::ExecuteMigration(error, _))
+                if tries < MIGRATION_TRIES && is_in_the_way(&error) =>
+            {
+                tracing::warn!(%error, "another program is in the way of bringing the database up to date");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                tries += 1;
+            }
+            done => return done.context("bringing the database up to date failed"),
+        }
+    }
+}
+
+/// A lock that was not had in time (55P03), or a deadlock (40P01).
+fn is_in_the_way(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code());
+    code.is_some_and(|code| code == "55P03" || code == "40P01")
 }
 
 pub(crate) async fn listener(pool: &PgPool) -> Result<PgListener, sqlx::Error> {

@@ -173,23 +173,43 @@ pub(crate) async fn replace(
     Ok(())
 }
 
-/// Waits for those who are writing, and holds up others to the end of the transaction: what is counted then is all.
-pub(crate) async fn hold(tx: &mut Tx, millis: u32) -> Result<(), Error> {
-    query!(
-        "SELECT set_config('lock_timeout', $1, true)",
-        millis.to_string()
-    )
-    .fetch_one(tx.connection())
-    .await?;
+/// Others wait behind a lock that is waited for. Less than Postgres's `deadlock_timeout`, so that it is never another that
+/// has to give up.
+const HOLD_WITHIN_MILLIS: u32 = 500;
+/// <https://www.postgresql.org/docs/current/errcodes-appendix.html>: `query_canceled`, by the time limit.
+const CANCELED: &str = "57014";
+
+/// Waits for those who are writing, and holds up others to the end of the transaction: what is counted then is all. `false`:
+/// something long is being written; the transaction is of no more use.
+pub(crate) async fn hold(tx: &mut Tx) -> Result<bool, Error> {
+    // For all the tables together, which a time limit on locks is not.
+    limit(tx, HOLD_WITHIN_MILLIS).await?;
     let mut tables: Vec<&str> = COLUMNS.iter().map(|column| column.table).collect();
     tables.dedup();
     let sql = format!(
         "LOCK TABLE {} IN SHARE ROW EXCLUSIVE MODE",
         tables.join(", ")
     );
-    sqlx::raw_sql(AssertSqlSafe(sql))
+    let held = sqlx::raw_sql(AssertSqlSafe(sql))
         .execute(tx.connection())
-        .await?;
+        .await;
+    match held {
+        Ok(_) => limit(tx, 0).await.map(|()| true),
+        Err(sqlx::Error::Database(error)) if error.code().is_some_and(|code| code == CANCELED) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Of each statement of the transaction; 0: none.
+async fn limit(tx: &mut Tx, millis: u32) -> Result<(), Error> {
+    query!(
+        "SELECT set_config('statement_timeout', $1, true)",
+        millis.to_string()
+    )
+    .fetch_one(tx.connection())
+    .await?;
     Ok(())
 }
 

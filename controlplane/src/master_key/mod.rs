@@ -21,11 +21,8 @@ use crate::db::master_keys as rows;
 use crate::db::sealed::{self, COLUMNS};
 use crate::{Actor, ControlPlane, Error, MasterKey, Origin, Tx, audit};
 
-pub(crate) use watch::{ended, watch};
+pub(crate) use watch::{ended, keep_sealed, watch};
 
-/// Others wait behind a lock that is waited for. Less than Postgres's `deadlock_timeout`, so that it is never another that
-/// has to give up.
-const HOLD_WITHIN_MILLIS: u32 = 500;
 const HOLD_TRIES: usize = 5;
 
 /// The master key as this process has it at the moment.
@@ -37,6 +34,8 @@ pub(crate) struct Held {
     complaint: Mutex<String>,
     /// What did not open is not tried again before then.
     rests_until: Mutex<Option<Instant>>,
+    /// One looks at a time: another that began before must not undo what the last one found.
+    looking: tokio::sync::Mutex<()>,
 }
 
 impl Held {
@@ -46,6 +45,7 @@ impl Held {
             behind: AtomicBool::new(false),
             complaint: Mutex::default(),
             rests_until: Mutex::default(),
+            looking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -131,12 +131,21 @@ impl Holder {
     }
 }
 
-/// Needs a system transaction.
-pub async fn status(tx: &mut Tx, cp: &ControlPlane) -> Result<Status, Error> {
-    // As the login's user: another role is not told what connections are called.
+/// As of now.
+pub async fn status(cp: &ControlPlane) -> Result<Status, Error> {
+    let older = older_connections(cp).await?;
+    let mut tx = cp.begin_system().await?;
+    status_of(&mut tx, cp, older).await
+}
+
+/// As the login's user: another role is not told what connections are called. Not while a transaction holds others up, who
+/// may have every connection.
+async fn older_connections(cp: &ControlPlane) -> Result<i64, Error> {
     let mut own = cp.pool().acquire().await?;
-    let older = rows::connections_of_older_releases(&mut own).await?;
-    drop(own);
+    Ok(rows::connections_of_older_releases(&mut own).await?)
+}
+
+async fn status_of(tx: &mut Tx, cp: &ControlPlane, older: i64) -> Result<Status, Error> {
     let conn = tx.connection();
     let known = rows::list(conn).await?;
     let (version, fingerprint) = sealing(conn, &known).await?;
@@ -198,9 +207,10 @@ pub async fn rotate(
         let message = "This control plane was given no master key of this version.";
         Error::validation("version", message)
     })?;
+    let older = older_connections(cp).await?;
     let mut tx = cp.begin_system().await?.acting(actor, origin);
     rows::lock_sealing(&mut tx).await?;
-    let before = status(&mut tx, cp).await?;
+    let before = status_of(&mut tx, cp, older).await?;
     refuse_unready(&before, version, fingerprint)?;
     if before.version == version {
         if !before.behind.is_empty() {
@@ -209,15 +219,20 @@ pub async fn rotate(
         }
         return Ok(before);
     }
-    rows::insert(&mut tx, version, fingerprint, cp.clock().now()).await?;
-    let known = rows::list(tx.connection()).await?;
-    let known = known.iter().find(|row| byte(row.version) == version);
-    if known.is_none_or(|row| row.fingerprint != *fingerprint) {
-        let message = format!(
-            "Version {version} was another key before. Give the new key a version of its own."
+    for row in rows::list(tx.connection()).await? {
+        let (same, known) = (
+            byte(row.version) == version,
+            row.fingerprint == *fingerprint,
         );
+        let message = match (same, known) {
+            (true, false) => format!("Version {version} was another key before."),
+            (false, true) => format!("It is the key that was version {} before.", row.version),
+            _ => continue,
+        };
+        let message = format!("{message} Take a new key, with a version of its own.");
         return Err(Error::validation("version", message));
     }
+    rows::insert(&mut tx, version, fingerprint, cp.clock().now()).await?;
     rows::set_sealing(&mut tx, version).await?;
     let details =
         json!({ "version": version, "fingerprint": fingerprint, "before": before.version });
@@ -225,8 +240,7 @@ pub async fn rotate(
     audit::record(&mut tx, cp, None, "master_key.rotate", &target, details).await?;
     tx.commit().await?;
     watch::look(cp).await?;
-    let mut tx = cp.begin_system().await?;
-    status(&mut tx, cp).await
+    status(cp).await
 }
 
 fn refuse_unready(now: &Status, version: u8, fingerprint: &str) -> Result<(), Error> {
@@ -263,27 +277,26 @@ pub async fn finish(cp: &ControlPlane, actor: Actor, origin: Origin) -> Result<S
     watch::look(cp).await?;
     cp.held_master_key().rest(None);
     for _ in 0..HOLD_TRIES {
+        let older = older_connections(cp).await?;
         let mut tx = cp
             .begin_system()
             .await?
             .acting(actor.clone(), origin.clone());
         rows::lock_sealing(&mut tx).await?;
         // Whoever is writing has sealed already: what they write is to be counted.
-        if let Err(error) = sealed::hold(&mut tx, HOLD_WITHIN_MILLIS).await {
-            tracing::debug!(%error, "the tables with sealed values are busy");
-            drop(tx);
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            continue;
+        if sealed::hold(&mut tx).await? {
+            return finish_held(cp, tx, older).await;
         }
-        return finish_held(cp, tx).await;
+        drop(tx);
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Err(Error::Unavailable(
         "Something long is being written. Try again.",
     ))
 }
 
-async fn finish_held(cp: &ControlPlane, mut tx: Tx) -> Result<Status, Error> {
-    let before = status(&mut tx, cp).await?;
+async fn finish_held(cp: &ControlPlane, mut tx: Tx, older: i64) -> Result<Status, Error> {
+    let before = status_of(&mut tx, cp, older).await?;
     if !before.can_finish {
         let refused = refuse_finish(&before);
         if !before.behind.is_empty() {
@@ -293,7 +306,10 @@ async fn finish_held(cp: &ControlPlane, mut tx: Tx) -> Result<Status, Error> {
         return Err(refused);
     }
     rows::drop_others(&mut tx, before.version, cp.clock().now()).await?;
-    let after = status(&mut tx, cp).await?;
+    let mut after = before;
+    after.dropped.append(&mut after.unfinished);
+    after.dropped.sort_unstable();
+    after.can_finish = false;
     let details = json!({ "version": after.version, "dropped": after.dropped });
     let target = after.version.to_string();
     audit::record(&mut tx, cp, None, "master_key.finish", &target, details).await?;
@@ -355,11 +371,6 @@ pub(crate) async fn adopt(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<()> 
         .context("the settings are missing")?;
     let master_key = cp.master_key();
     let names = master_key.fingerprints();
-    let missing = missing(tx.connection(), &master_key).await?;
-    ensure!(
-        missing.is_empty(),
-        "something is sealed under versions of the master key that are not among those given: {missing:?}"
-    );
     let version = sealing.version.map_or(master_key.seals_under(), byte);
     if sealing.version.is_none() {
         let used = versions(tx.connection()).await?;
@@ -371,17 +382,12 @@ pub(crate) async fn adopt(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<()> 
         }
         rows::set_sealing(tx, version).await?;
     }
-    for row in rows::list(tx.connection()).await? {
-        let other = names
-            .iter()
-            .any(|(known, name)| *known == byte(row.version) && *name != row.fingerprint);
-        ensure!(
-            !other || row.dropped_at.is_some(),
-            "the master key is not the one that this database was set up with: version {} has another fingerprint than {}",
-            row.version,
-            row.fingerprint
-        );
-    }
+    let missing = missing(tx.connection(), &master_key).await?;
+    ensure!(
+        missing.is_empty(),
+        "secrets are sealed under versions of the master key that are not among those given: {}",
+        missing.join(", ")
+    );
     let sealing = master_key.sealing_under(version).with_context(|| {
         format!("the master key of version {version}, under which secrets are sealed, is not among those given")
     })?;
@@ -390,29 +396,58 @@ pub(crate) async fn adopt(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<()> 
     Ok(())
 }
 
+/// The versions that may be needed, with what names them: those that were not dropped. Empty: none was ever said.
+pub(crate) async fn needed(conn: &mut PgConnection) -> Result<Vec<(u8, String)>, sqlx::Error> {
+    let known = rows::list(conn).await?.into_iter();
+    let needed = known.filter(|row| row.dropped_at.is_none());
+    Ok(needed
+        .map(|row| (byte(row.version), row.fingerprint))
+        .collect())
+}
+
+/// Those of them that this key lacks, as people read them. Whoever has not heard yet of the one that seals writes under the
+/// one before, so that counting what there is would not do.
+async fn missing(
+    conn: &mut PgConnection,
+    master_key: &MasterKey,
+) -> Result<Vec<String>, sqlx::Error> {
+    let names = master_key.fingerprints();
+    let needed = needed(conn).await?.into_iter();
+    let missing = needed.filter(|key| !names.contains(key));
+    Ok(missing
+        .map(|(version, name)| format!("{version} (fingerprint {name})"))
+        .collect())
+}
+
+/// Fails where one of these values is sealed under a version that this control plane lacks and others know: it cannot be
+/// opened here, and is not damaged.
+pub(crate) async fn refuse_lacking(
+    cp: &ControlPlane,
+    tx: &mut Tx,
+    sealed: impl Iterator<Item = &[u8]>,
+) -> Result<(), Error> {
+    let master_key = cp.master_key();
+    let versions = sealed.filter_map(|value| value.first().copied());
+    let unknown: BTreeSet<u8> = versions.filter(|v| !master_key.has(*v)).collect();
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let known = rows::list(tx.connection()).await?;
+    match known.iter().any(|row| unknown.contains(&byte(row.version))) {
+        true => Err(Error::Unavailable(
+            "This control plane lacks a version of the master key.",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// The versions under which anything is sealed.
-pub(crate) async fn versions(conn: &mut PgConnection) -> Result<BTreeSet<u8>, sqlx::Error> {
+async fn versions(conn: &mut PgConnection) -> Result<BTreeSet<u8>, sqlx::Error> {
     let mut versions = BTreeSet::new();
     for column in COLUMNS {
         versions.extend(sealed::count(conn, column).await?.into_keys());
     }
     Ok(versions)
-}
-
-/// The versions under which something is sealed, and that this key lacks. A value that bears a version that never was is
-/// damaged, and not counted: one such must not keep a control plane from starting.
-async fn missing(
-    conn: &mut PgConnection,
-    master_key: &MasterKey,
-) -> Result<BTreeSet<u8>, sqlx::Error> {
-    let used = versions(conn).await?;
-    let names = master_key.fingerprints();
-    let lacking = rows::list(conn).await?.into_iter().filter_map(|row| {
-        let version = byte(row.version);
-        let known = names.iter().any(|(known, _)| *known == version);
-        (used.contains(&version) && !known).then_some(version)
-    });
-    Ok(lacking.collect())
 }
 
 async fn running(conn: &mut PgConnection, cp: &ControlPlane) -> Result<Vec<Holder>, sqlx::Error> {

@@ -3,10 +3,10 @@
 use super::byte;
 use crate::db::master_keys as rows;
 use crate::db::sealed::{self, COLUMNS, Column};
-use crate::{ControlPlane, Error, MasterKey};
+use crate::{ControlPlane, Error, MasterKey, Tx};
 
 /// In one transaction.
-const AT_ONCE: i64 = 200;
+const AT_ONCE: i64 = 500;
 
 /// Goes through everything once; how many values do not open. One control plane does it at a time.
 pub(super) async fn all(cp: &ControlPlane) -> Result<usize, Error> {
@@ -29,10 +29,10 @@ async fn some(
     unopened: &mut usize,
 ) -> Result<bool, Error> {
     let mut tx = cp.begin_system().await?;
-    if !sealed::take_turn(&mut tx).await? {
+    let version = master_key.seals_under();
+    if !sealed::take_turn(&mut tx).await? || sealing(&mut tx).await? != Some(version) {
         return Ok(false);
     }
-    let version = master_key.seals_under();
     let values = sealed::others(&mut tx, column, version, after, AT_ONCE).await?;
     let Some(last) = values.last() else {
         return Ok(false);
@@ -61,24 +61,40 @@ async fn some(
     Ok(true)
 }
 
+/// The version that the database says, as this transaction sees it.
+async fn sealing(tx: &mut Tx) -> Result<Option<u8>, Error> {
+    let sealing = rows::sealing(tx.connection()).await?;
+    Ok(sealing.and_then(|sealing| sealing.version).map(byte))
+}
+
 /// Says that nothing is left to do, when that is so.
 async fn settle(cp: &ControlPlane) -> Result<(), Error> {
     let mut tx = cp.begin_system().await?;
-    let sealing = rows::lock_sealing(&mut tx).await?;
-    let Some(version) = sealing.and_then(|sealing| sealing.version) else {
-        return Ok(());
-    };
-    // Whoever has not noticed yet may add some. Asked first: who seals under it has written all that was sealed otherwise, but
-    // for what is not committed, which the next look at everything finds.
-    let running = rows::running(tx.connection(), cp.clock().now()).await?;
-    if running.iter().any(|one| one.seals_under != version) {
+    if !sealed::take_turn(&mut tx).await? {
         return Ok(());
     }
-    for column in COLUMNS {
-        let counts = sealed::count(tx.connection(), column).await?;
-        if counts.keys().any(|under| *under != byte(version)) {
-            return Ok(());
-        }
+    let Some(version) = sealing(&mut tx).await? else {
+        return Ok(());
+    };
+    let known = rows::sealing(tx.connection()).await?;
+    if known.is_some_and(|known| known.resealed) {
+        return Ok(());
+    }
+    // Whoever has not noticed yet may add some.
+    let running = rows::running(tx.connection(), cp.clock().now()).await?;
+    let elsewhere = running.iter().any(|one| byte(one.seals_under) != version);
+    if elsewhere || is_left(&mut tx, version).await? {
+        return Ok(());
+    }
+    drop(tx);
+    let mut tx = cp.begin_system().await?;
+    rows::lock_sealing(&mut tx).await?;
+    // What was sealed before and is not committed is to be counted too.
+    if sealing(&mut tx).await? != Some(version)
+        || !sealed::hold(&mut tx).await?
+        || is_left(&mut tx, version).await?
+    {
+        return Ok(());
     }
     rows::set_resealed(&mut tx, true).await?;
     tx.commit().await?;
@@ -87,4 +103,14 @@ async fn settle(cp: &ControlPlane) -> Result<(), Error> {
         "everything is sealed under this version of the master key"
     );
     Ok(())
+}
+
+async fn is_left(tx: &mut Tx, version: u8) -> Result<bool, Error> {
+    for column in COLUMNS {
+        let counts = sealed::count(tx.connection(), column).await?;
+        if counts.keys().any(|under| *under != version) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

@@ -22,70 +22,110 @@ const SILENCE: TimeDelta = TimeDelta::seconds(20);
 
 /// For ever.
 pub(crate) async fn watch(cp: ControlPlane) {
-    let mut told = String::new();
+    let mut told = Once::default();
     loop {
         tokio::time::sleep(EVERY).await;
-        let looked = db::in_time(db::PATIENCE, look(&cp)).await;
-        let done = match looked {
-            Ok(false) if !cp.held_master_key().rests() => {
-                let resealing = reseal::all(&cp).instrument(telemetry::job("master_key.reseal"));
-                db::in_time(db::PATIENCE_OF_JOBS, resealing).await
+        told.tell(db::in_time(db::PATIENCE, look(&cp)).await.map(drop));
+    }
+}
+
+/// For ever; beside [`watch`], which must not wait for it.
+pub(crate) async fn keep_sealed(cp: ControlPlane) {
+    let mut told = Once::default();
+    let mut last = Instant::now();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let held = cp.held_master_key();
+        let due = match db::in_time(db::PATIENCE, is_due(&cp)).await {
+            Ok(Due::Now) => !held.rests() && !held.is_behind(),
+            // Whoever wrote late, or is of an older release, may have left something.
+            Ok(Due::NowAndThen) => last.elapsed() > AFTER_FAILURE && !held.is_behind(),
+            Ok(Due::Never) => false,
+            Err(error) => {
+                told.tell(Err(error));
+                false
             }
-            Ok(_) => Ok(0),
-            Err(error) => Err(error),
         };
-        if matches!(done, Ok(1..)) {
-            let until = Instant::now() + AFTER_FAILURE;
-            cp.held_master_key().rest(Some(until));
+        if !due {
+            continue;
         }
-        // Once, not each second.
+        let resealing = reseal::all(&cp).instrument(telemetry::job("master_key.reseal"));
+        let done = db::in_time(db::PATIENCE_OF_JOBS, resealing).await;
+        last = Instant::now();
+        if matches!(done, Ok(1..)) {
+            held.rest(Some(last + AFTER_FAILURE));
+        }
+        told.tell(done.map(drop));
+    }
+}
+
+enum Due {
+    Now,
+    NowAndThen,
+    Never,
+}
+
+async fn is_due(cp: &ControlPlane) -> Result<Due, Error> {
+    let mut tx = cp.begin_system().await?;
+    let sealing = rows::sealing(tx.connection()).await?;
+    Ok(match sealing {
+        Some(sealing) if !sealing.resealed => Due::Now,
+        Some(sealing) if sealing.unfinished => Due::NowAndThen,
+        _ => Due::Never,
+    })
+}
+
+/// An error that is the same each second is told once.
+#[derive(Default)]
+struct Once(String);
+
+impl Once {
+    fn tell(&mut self, done: Result<(), Error>) {
         let says = done
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default();
-        if !says.is_empty() && says != told {
+        if !says.is_empty() && says != self.0 {
             tracing::warn!(error = says, "the master key could not be looked after");
         }
-        told = says;
+        self.0 = says;
     }
 }
 
-/// Whether everything is known to be sealed under the version that seals.
-pub(super) async fn look(cp: &ControlPlane) -> Result<bool, Error> {
-    let mut tx = cp.begin_system().await?;
+/// Takes up what the key file and the database say.
+pub(super) async fn look(cp: &ControlPlane) -> Result<(), Error> {
     let held = cp.held_master_key();
-    read_again(cp, held, &mut tx).await;
-    // Before the version is read: once this one has said that it seals under a version, it seals under no older one.
+    let _one_at_a_time = held.looking.lock().await;
+    let fewer = read_again(cp, held).await;
+    let mut tx = cp.begin_system().await?;
+    if let Some(read) = fewer {
+        take_fewer(held, read, &mut tx).await;
+    }
     let sealing = rows::sealing(tx.connection()).await?;
-    let Some(sealing) = sealing else {
-        return Ok(true);
+    let Some(version) = sealing.and_then(|sealing| sealing.version).map(byte) else {
+        return Ok(());
     };
-    if let Some(version) = sealing.version.map(byte) {
-        let now = held.get();
-        let was_behind = held.is_behind();
-        let behind = match now.sealing_under(version) {
-            Some(_) if now.seals_under() == version => false,
-            Some(changed) => {
-                held.set(changed);
-                tracing::info!(
-                    version,
-                    "secrets are sealed under this version of the master key from now on"
-                );
-                false
-            }
-            None => true,
-        };
-        held.behind.store(behind, Ordering::Relaxed);
-        if behind && !was_behind {
-            tracing::error!(
+    let now = held.get();
+    let was_behind = held.is_behind();
+    let sealing = now.sealing_under(version);
+    held.behind.store(sealing.is_none(), Ordering::Relaxed);
+    match sealing {
+        Some(_) if now.seals_under() == version => {}
+        Some(changed) => {
+            held.set(changed);
+            tracing::info!(
                 version,
-                "this control plane lacks the master key that seals: put it into its key file"
+                "secrets are sealed under this version of the master key from now on"
             );
         }
+        None if was_behind => {}
+        None => tracing::error!(
+            version,
+            "this control plane lacks the master key that seals: put it into its key file"
+        ),
     }
     report(cp, &mut tx).await?;
-    tx.commit().await?;
-    Ok(sealing.resealed)
+    tx.commit().await
 }
 
 /// Says that this one runs, and what it knows.
@@ -109,51 +149,61 @@ pub(crate) async fn ended(cp: &ControlPlane) -> Result<(), Error> {
     tx.commit().await
 }
 
-/// The file may have a key more, or one less under which nothing is sealed. What does not do is left.
-async fn read_again(cp: &ControlPlane, held: &Held, tx: &mut Tx) {
-    let Some(path) = &cp.config().master_key_file else {
-        return;
+/// Reads the file. What is only more than before is taken up at once, whether the database answers or not; what lacks
+/// something that was there before is given back.
+async fn read_again(cp: &ControlPlane, held: &Held) -> Option<MasterKey> {
+    let path = cp.config().master_key_file.as_ref()?;
+    let read = match tokio::fs::read_to_string(path).await {
+        Ok(text) => MasterKey::parse(&zeroize::Zeroizing::new(text)).map_err(anyhow::Error::from),
+        Err(error) => Err(error.into()),
     };
-    let text = match tokio::fs::read_to_string(path).await {
-        Ok(text) => zeroize::Zeroizing::new(text),
-        Err(error) => return held.complain(&format!("{} cannot be read: {error}", path.display())),
-    };
-    match taken(held, &text, tx).await {
-        Ok(None) => held.complain(""),
-        Ok(Some(master_key)) => {
-            let versions: Vec<u8> = master_key.fingerprints().iter().map(|(v, _)| *v).collect();
-            tracing::info!(?versions, "the master key's file was read again");
-            held.complain("");
-            held.set(master_key);
+    let read = match read {
+        Ok(read) => read,
+        Err(error) => {
+            held.complain(&format!("{}: {error:#}", path.display()));
+            return None;
         }
-        Err(error) => held.complain(&format!("{}: {error:#}", path.display())),
+    };
+    let now = held.get();
+    let (had, has) = (now.fingerprints(), read.fingerprints());
+    if !had.iter().all(|key| has.contains(key)) {
+        return Some(read);
+    }
+    held.complain("");
+    if has.len() > had.len()
+        && let Some(more) = read.sealing_under(now.seals_under())
+    {
+        take(held, more);
+    }
+    None
+}
+
+fn take(held: &Held, master_key: MasterKey) {
+    let versions: Vec<u8> = master_key.fingerprints().iter().map(|(v, _)| *v).collect();
+    tracing::info!(?versions, "the master key's file was read again");
+    held.set(master_key);
+}
+
+/// What lacks something that may be needed is not taken up.
+async fn take_fewer(held: &Held, read: MasterKey, tx: &mut Tx) {
+    match may_take(held, read, tx).await {
+        Ok(fewer) => {
+            held.complain("");
+            take(held, fewer);
+        }
+        Err(error) => held.complain(&format!("{error:#}")),
     }
 }
 
-/// `None`: the file says what it said.
-async fn taken(held: &Held, text: &str, tx: &mut Tx) -> anyhow::Result<Option<MasterKey>> {
-    let read = MasterKey::parse(text)?;
-    let now = held.get();
-    let (mut had, mut has) = (now.fingerprints(), read.fingerprints());
-    had.sort();
-    has.sort();
-    if had == has {
-        return Ok(None);
-    }
-    for (version, name) in &had {
-        let same = has.iter().find(|(v, _)| v == version);
-        ensure!(
-            same.is_none_or(|(_, n)| n == name),
-            "version {version} is another key than before: a new key needs a new version"
-        );
-    }
-    let read = read
-        .sealing_under(now.seals_under())
-        .context("it lacks the key under which secrets are sealed")?;
+async fn may_take(held: &Held, read: MasterKey, tx: &mut Tx) -> anyhow::Result<MasterKey> {
+    // Nobody says meanwhile that another version seals, because this one knows it.
+    rows::lock_sealing(tx).await?;
     let missing = missing(tx.connection(), &read).await?;
     ensure!(
         missing.is_empty(),
-        "it lacks versions under which something is sealed: {missing:?}"
+        "it lacks versions under which secrets may be sealed: {}",
+        missing.join(", ")
     );
-    Ok(Some(read))
+    read.sealing_under(held.get().seals_under())
+        .context("it lacks the key under which secrets are sealed")
 }

@@ -16,7 +16,7 @@ use wire::{
 use crate::ids::{BucketId, TenantId};
 use crate::secrets::Purpose;
 use crate::tenants::Tenant;
-use crate::{ControlPlane, Error, Tx, access_keys, db, engine};
+use crate::{ControlPlane, Error, Tx, access_keys, db, engine, master_key};
 
 /// A presigned URL lives seven days.
 const DAYS_BACK: i64 = 7;
@@ -166,6 +166,9 @@ async fn documents(
     for row in db::buckets::of_tenants(tx.connection(), &ids).await? {
         buckets.entry(row.tenant_id).or_default().push(bucket(row));
     }
+    // What others seal under is not damaged: the node keeps what it has until this control plane can open it.
+    let sealed = keys.iter().map(|row| row.secret.as_slice());
+    master_key::refuse_lacking(cp, tx, sealed).await?;
     let cp = cp.clone();
     // Deriving takes about 3 µs a day and key; a page of tenants would hold up other requests.
     let keys = tokio::task::spawn_blocking(move || {
@@ -250,8 +253,11 @@ async fn settings(cp: &ControlPlane, tx: &mut Tx) -> Result<Settings, Error> {
         .context("the settings are missing")?;
     let today = cp.clock().today();
     let master_key = cp.master_key();
+    let rows = db::engines::list(tx.connection()).await?;
+    let sealed = rows.iter().map(|row| row.secret.as_slice());
+    master_key::refuse_lacking(cp, tx, sealed).await?;
     let mut engines = Vec::new();
-    for engine in db::engines::list(tx.connection()).await? {
+    for engine in rows {
         let keys = master_key
             .open(Purpose::EngineSecret, &engine.id, &engine.secret)
             .and_then(|secret| {
