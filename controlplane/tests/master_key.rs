@@ -10,9 +10,12 @@ use controlplane::{Config, ControlPlane, MasterKey, Origin, accounts, operators}
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use wire::{FromNode, ToNode};
 
 use crate::engines::shown;
-use crate::plane::{KEY_FILE, PASSWORD, Plane, eventually, key_line};
+use crate::plane::{
+    KEY_FILE, PASSWORD, Plane, Stream, eventually, hello, in_time, key_line, serve,
+};
 use crate::second_step::{App, challenge, pass, set_up};
 
 /// Columns that hold nothing that opens anything, beside those that are called a hash.
@@ -178,12 +181,7 @@ async fn filled(plane: &Plane) -> Filled {
         .unwrap();
     plane.clock.advance(chrono::Duration::seconds(30));
     let mut tx = plane.cp.begin_tenant(tenant.id).await.unwrap();
-    let spending = Spending {
-        thresholds: vec![50],
-        webhook_url: Some("http://127.0.0.1:9/hook".to_owned()),
-        ..Spending::default()
-    };
-    billing::set_spending(&mut tx, &plane.cp, spending)
+    billing::set_spending(&mut tx, &plane.cp, with_webhook())
         .await
         .unwrap();
     tx.commit().await.unwrap();
@@ -208,6 +206,14 @@ async fn filled(plane: &Plane) -> Filled {
         tenant,
         member,
         operator,
+    }
+}
+
+fn with_webhook() -> Spending {
+    Spending {
+        thresholds: vec![50],
+        webhook_url: Some("http://127.0.0.1:9/hook".to_owned()),
+        ..Spending::default()
     }
 }
 
@@ -419,6 +425,109 @@ async fn what_does_not_open_keeps_the_old_key_until_it_is_gone() {
     // The operator says so again, and need not wait.
     assert_eq!(plane.rotate_keys(Some(2)).await.0, StatusCode::OK);
     plane.finished_keys().await;
+    plane.stop().await;
+}
+
+/// Whether `/readyz` of this control plane is content.
+async fn is_ready(cp: &ControlPlane) -> bool {
+    use tower::ServiceExt;
+    let request = http::Request::get("/readyz").body(axum::body::Body::empty());
+    let answer = cp.health().oneshot(request.unwrap()).await.unwrap();
+    answer.status() == StatusCode::OK
+}
+
+#[tokio::test]
+async fn a_control_plane_that_lacks_the_key_pushes_nothing_rather_than_too_little() {
+    let plane = Plane::start().await;
+    let other = plane.with_keys("other.key", &[one()]).await.unwrap();
+    let tenant = plane.tenant("one@example.com").await;
+    plane.write_keys(&[one(), two()]);
+    let mut name = Value::Null;
+    eventually(async || {
+        let keys = plane.keys().await;
+        let planes = keys["control_planes"].as_array().unwrap().clone();
+        name = planes
+            .iter()
+            .map(|one| one["master_keys"]["2"].clone())
+            .find(Value::is_string)
+            .unwrap_or_default();
+        name.is_string()
+    })
+    .await;
+    let node = plane.node().await;
+    let address = serve(&other).await;
+    let epoch = plane.epoch().await;
+    let connect = async || {
+        let token = node.token(plane.clock.now());
+        let mut stream = Stream::open(&address, &token).await.unwrap();
+        let mut hello = hello(0);
+        if let FromNode::Hello { epoch: said, .. } = &mut hello {
+            said.clone_from(&epoch);
+        }
+        stream.say(&hello).await;
+        stream
+    };
+    let mut stream = connect().await;
+    let revision = stream.snapshot().await.revision;
+    stream.ack(revision).await;
+    assert!(is_ready(&other).await);
+    // As where it had lost the database while the key was exchanged, and is back.
+    let sql = format!(
+        "INSERT INTO master_keys (version, fingerprint, since) VALUES (2, '{}', now());
+         UPDATE settings SET master_key_version = 2, resealed = false",
+        name.as_str().unwrap()
+    );
+    plane.database.execute(&sql).await;
+    eventually(async || plane.keys().await["behind"] == json!({})).await;
+
+    let path = format!("/tenants/{}/access-keys", tenant.id);
+    let (status, _) = plane.admin(Method::POST, &path, None).await;
+    assert_eq!(status, StatusCode::CREATED);
+    eventually(async || !is_ready(&other).await).await;
+
+    let file = plane.folder.path().join("other.key");
+    std::fs::write(file, [one(), two()].concat()).unwrap();
+    let told = async {
+        loop {
+            match stream.hear_any().await {
+                Some(ToNode::Tenant(document)) => return document,
+                Some(ToNode::SnapshotPage { mut tenants, .. }) if !tenants.is_empty() => {
+                    return tenants.remove(0);
+                }
+                Some(_) => {}
+                None => stream = connect().await,
+            }
+        }
+    };
+    let told = in_time(told).await;
+    assert_eq!(told.access_keys.len(), 2, "{told:?}");
+    assert!(is_ready(&other).await);
+    other.shut_down().await;
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_sealed_before_and_is_written_late_is_sealed_anew_too() {
+    let plane = Plane::start().await;
+    let tenant = plane.tenant("one@example.com").await;
+    let mut late = plane.cp.begin_tenant(tenant.id).await.unwrap();
+    billing::set_spending(&mut late, &plane.cp, with_webhook())
+        .await
+        .unwrap();
+    plane.write_keys(&[one(), two()]);
+    eventually(async || plane.rotate_keys(Some(2)).await.0 == StatusCode::OK).await;
+    eventually(async || plane.keys().await["behind"] == json!({})).await;
+    // All that can be seen is under the new one, and something cannot be seen yet.
+    let (status, answer) = plane.finish_keys().await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{answer}");
+    assert_eq!(plane.keys().await["can_finish"], false);
+    late.commit().await.unwrap();
+    plane.finished_keys().await;
+    let mut conn = plane.database.superuser().await;
+    assert_eq!(
+        values(&mut conn, "spending.webhook_secret", 2).await,
+        (1, 0)
+    );
     plane.stop().await;
 }
 
