@@ -1,11 +1,14 @@
 //! Structured log lines of the planes: JSON on standard error, filtered by `VAULTAIRE_LOG`.
 //! It says nothing of its own; what is in a line is the planes' affair.
 
+mod json;
 mod lines;
 
 use anyhow::anyhow;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
+use self::json::Plain;
 use self::lines::{Flush, Lines};
 
 use crate::settings::Environment;
@@ -17,9 +20,9 @@ const DEFAULT: &str = "info,hyper=warn,hyper_util=warn,sqlx=warn,h2=warn,rustls=
 pub fn start(environment: &Environment) -> anyhow::Result<Flush> {
     let (lines, flush) = Lines::start(std::io::stderr())?;
     tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_span_list(false)
+        .fmt_fields(JsonFields::new())
+        .with_ansi(false)
+        .event_format(Plain::new())
         .with_env_filter(filter(environment)?)
         .with_writer(lines)
         .try_init()
