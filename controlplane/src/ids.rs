@@ -77,6 +77,7 @@ id!(SessionId);
 id!(InvitationId);
 id!(ApiTokenId);
 id!(PasskeyId);
+id!(NoticeId);
 id!(OperatorId);
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ use crate::engine::Engine;
 use crate::ids::{NodeId, TenantId};
 use crate::leases::{self, Leases};
 use crate::mail::{self, Mailer};
+use crate::observe::{self, Routes};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{
@@ -53,6 +54,7 @@ struct Inner {
     allotments: Allotments,
     booking: Semaphore,
     leases: Leases,
+    routes: Routes,
     stopping: watch::Sender<bool>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -103,6 +105,7 @@ impl ControlPlane {
             allotments,
             booking: Semaphore::new(usage::BOOKED_AT_ONCE),
             leases: Leases::new(),
+            routes: Routes::default(),
             stopping: watch::Sender::new(false),
             tasks: Mutex::new(JoinSet::new()),
             config,
@@ -179,6 +182,11 @@ impl ControlPlane {
         api::router(self.clone())
     }
 
+    /// With figures and traces of every request; `router` is all that this control plane serves in public.
+    pub fn observed(&self, router: Router) -> Router {
+        observe::layered(self, router)
+    }
+
     /// `/healthz`, `/readyz` and `/metrics`; for a port that is not public.
     pub fn health(&self) -> Router {
         api::health(self.clone())
@@ -231,7 +239,7 @@ impl ControlPlane {
         let mut conn = self.0.pool.acquire().await?;
         let rows = db::nodes::list(&mut conn).await?;
         let known = rows.into_iter().filter_map(|row| {
-            let seen = row.last_seen?;
+            let seen = row.last_seen.filter(|_| row.left_at.is_none())?;
             let node_id = NodeId(row.id);
             let connected = row.connected_until.is_some_and(|until| until > now);
             if !connected && now - seen > CUT_OFF_MATTERS {
@@ -319,6 +327,10 @@ impl ControlPlane {
 
     pub(crate) fn allotments(&self) -> &Allotments {
         &self.0.allotments
+    }
+
+    pub(crate) fn routes(&self) -> &Routes {
+        &self.0.routes
     }
 
     pub(crate) fn leases(&self) -> &Leases {

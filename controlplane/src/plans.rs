@@ -1,14 +1,18 @@
 //! What is sold. Plans are rows: an operator changes them, not a release. A change is a new version of the plan's terms;
 //! whoever bought an earlier one keeps it.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::ids::TenantId;
 use crate::said::said;
-use crate::{ControlPlane, Error, Tx, audit, db};
+use crate::{ControlPlane, Error, Tx, audit, db, tenants};
 
 /// Requests a second, or at once: more than any node could serve.
 const MAX_RATE: i32 = 1_000_000;
+/// Of a plan's tenants.
+const LISTED: i64 = 100;
 /// A hundred million dollars a month.
 const MAX_PRICE: i64 = 10_000_000_000;
 /// A thousand dollars a GB.
@@ -56,6 +60,37 @@ pub struct Offer {
     pub plan: Plan,
     /// Customers may choose it themselves.
     pub for_sale: bool,
+    /// Nobody comes onto it any more since then, not even by the operator's hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retired_at: Option<DateTime<Utc>>,
+}
+
+/// A version of a plan's terms, and who is on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Version {
+    #[serde(flatten)]
+    pub terms: Plan,
+    /// Of those that are not deleted.
+    pub tenants: i64,
+}
+
+/// A tenant, and the version of the terms that it bought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Subscriber {
+    pub tenant_id: TenantId,
+    pub name: String,
+    pub version: i32,
+    pub since: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Detail {
+    #[serde(flatten)]
+    pub offer: Offer,
+    /// The newest first.
+    pub versions: Vec<Version>,
+    /// The newest first, a hundred at most.
+    pub subscribers: Vec<Subscriber>,
 }
 
 /// What an operator says of a plan; an inner `None` takes the figure away.
@@ -137,6 +172,7 @@ pub async fn create(
             access_key_limit: 500,
         },
         for_sale: false,
+        retired_at: None,
     };
     apply(&mut offer, change);
     check(&offer.plan)?;
@@ -160,6 +196,13 @@ pub async fn set(
     let mut offer = before.clone();
     apply(&mut offer, change);
     check(&offer.plan)?;
+    if offer.retired_at.is_some() && offer != before {
+        let message = "The plan is retired: take that back first.".to_owned();
+        return Err(Error::Conflict {
+            code: "plan_retired",
+            message,
+        });
+    }
     if offer.plan != before.plan {
         offer.plan.version = before.plan.version + 1;
         db::plans::keep_terms(tx, &offer.plan).await?;
@@ -167,6 +210,50 @@ pub async fn set(
     if offer != before {
         db::plans::update(tx, &offer).await?;
         audit::record(tx, cp, None, "plan.set", id, json!(offer)).await?;
+    }
+    Ok(offer)
+}
+
+/// Everything about one plan. Needs a system transaction.
+pub async fn detail(tx: &mut Tx, id: &str) -> Result<Detail, Error> {
+    let offer = db::plans::get(tx, id).await?;
+    Ok(Detail {
+        offer: offer.ok_or(Error::NotFound("plan"))?,
+        versions: db::plans::versions(tx, id).await?,
+        subscribers: db::plans::subscribers(tx, id, LISTED).await?,
+    })
+}
+
+/// Not sold any more: nobody comes onto it. Who is on it stays on it, and no tenant changes. The plan on which everybody
+/// begins cannot be retired. Needs a system transaction.
+pub async fn retire(tx: &mut Tx, cp: &ControlPlane, id: &str) -> Result<Offer, Error> {
+    let offer = db::plans::lock(tx, id).await?;
+    let mut offer = offer.ok_or(Error::NotFound("plan"))?;
+    if id == tenants::TRIAL {
+        let message = "Everybody begins on this plan.".to_owned();
+        return Err(Error::Conflict {
+            code: "plan_needed",
+            message,
+        });
+    }
+    if offer.retired_at.is_some() {
+        return Ok(offer);
+    }
+    offer.for_sale = false;
+    offer.retired_at = Some(cp.clock().now());
+    db::plans::update(tx, &offer).await?;
+    audit::record(tx, cp, None, "plan.retire", id, json!({})).await?;
+    Ok(offer)
+}
+
+/// The operator may put tenants onto it again; customers choose it themselves when it is for sale. Needs a system
+/// transaction.
+pub async fn reinstate(tx: &mut Tx, cp: &ControlPlane, id: &str) -> Result<Offer, Error> {
+    let offer = db::plans::lock(tx, id).await?;
+    let mut offer = offer.ok_or(Error::NotFound("plan"))?;
+    if offer.retired_at.take().is_some() {
+        db::plans::update(tx, &offer).await?;
+        audit::record(tx, cp, None, "plan.reinstate", id, json!({})).await?;
     }
     Ok(offer)
 }

@@ -102,6 +102,18 @@ impl MasterKey {
         format!("1:{}\n", STANDARD.encode(key.as_slice()))
     }
 
+    /// Each version with what tells it from another key, and tells nothing else of it: 16 hexadecimal digits.
+    pub fn fingerprints(&self) -> Vec<(u8, String)> {
+        let fingerprint = |key: &[u8; 32]| {
+            let mut short = [0u8; 8];
+            // Eight bytes are never too many.
+            let _ = Hkdf::<Sha256>::new(None, key).expand(b"vaultaire/v1/fingerprint", &mut short);
+            hex::encode(short)
+        };
+        let versions = self.versions.iter();
+        versions.map(|(v, key)| (*v, fingerprint(key))).collect()
+    }
+
     /// `version | nonce | ciphertext and tag`. `row` says whose value it is and must be given again to open it.
     pub(crate) fn seal(
         &self,

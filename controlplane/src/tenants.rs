@@ -1,5 +1,7 @@
 //! Tenants: the customer's view of its own, and the operator's hands on all of them.
 
+use std::collections::HashMap;
+
 use anyhow::Context;
 use chrono::{DateTime, Duration, Utc};
 use serde::{Deserialize, Serialize};
@@ -8,7 +10,7 @@ use wire::{Revision, TenantStatus};
 
 use crate::access_keys::{CreatedAccessKey, NewAccessKey};
 use crate::ids::{MemberId, TenantId};
-use crate::plans::Plan;
+use crate::plans::{Offer, Plan};
 use crate::{ControlPlane, Error, Tx, access_keys, accounts, audit, db, leases};
 
 /// The plan that everyone starts on.
@@ -81,6 +83,11 @@ pub async fn get(tx: &mut Tx) -> Result<Tenant, Error> {
     by_id(tx, id).await
 }
 
+/// What those tenants are called; deleted ones too, for as long as they are kept. Needs a system transaction.
+pub async fn names(tx: &mut Tx, ids: &[TenantId]) -> Result<HashMap<TenantId, String>, Error> {
+    db::revenue::names(tx, ids).await
+}
+
 /// Any tenant; in a tenant's transaction only its own is found.
 pub async fn by_id(tx: &mut Tx, id: TenantId) -> Result<Tenant, Error> {
     let tenant = db::tenants::get(tx, id).await?;
@@ -142,7 +149,7 @@ pub(crate) async fn insert(
 ) -> Result<TenantId, Error> {
     let now = cp.clock().now();
     let terms = db::plans::get(tx, plan).await?;
-    let terms = terms.ok_or_else(|| no_such_plan(plan))?.plan;
+    let terms = sold(terms.ok_or_else(|| no_such_plan(plan))?)?.plan;
     let tenant = db::tenants::New {
         id: TenantId::random(),
         name,
@@ -170,6 +177,7 @@ pub(crate) async fn insert(
     }
     let details = json!({ "name": name, "plan": plan });
     audit::record(tx, cp, Some(id), "tenant.create", owner.email, details).await?;
+    crate::billing::begin(tx, cp, id).await?;
     Ok(id)
 }
 
@@ -216,6 +224,16 @@ pub async fn rename(tx: &mut Tx, cp: &ControlPlane, name: &str) -> Result<(), Er
     audit::record(tx, cp, Some(id), "tenant.rename", &name, details).await
 }
 
+fn sold(offer: Offer) -> Result<Offer, Error> {
+    match offer.retired_at {
+        None => Ok(offer),
+        Some(_) => Err(Error::validation(
+            "plan",
+            format!("The plan `{}` is retired.", offer.plan.id),
+        )),
+    }
+}
+
 fn no_such_plan(plan: &str) -> Error {
     Error::validation("plan", format!("There is no plan `{plan}`."))
 }
@@ -228,7 +246,7 @@ pub async fn set_plan(
     plan: &str,
 ) -> Result<Revision, Error> {
     let offer = db::plans::get(tx, plan).await?;
-    let terms = offer.ok_or_else(|| no_such_plan(plan))?.plan;
+    let terms = sold(offer.ok_or_else(|| no_such_plan(plan))?)?.plan;
     lock(tx, id).await?;
     move_to(tx, cp, id, (plan, terms.version)).await?;
     leases::recall_if_beyond(tx, cp, id).await?;

@@ -12,7 +12,7 @@ use wire::{
 use crate::plane::{Plane, Stream, eventually};
 
 /// The next word about shares.
-async fn shares(stream: &mut Stream) -> Allotment {
+pub async fn shares(stream: &mut Stream) -> Allotment {
     loop {
         if let ToNode::Allotment(allotment) = stream.hear_any().await.expect("the stream is open") {
             return allotment;
@@ -21,7 +21,7 @@ async fn shares(stream: &mut Stream) -> Allotment {
 }
 
 /// Answers that it holds what it was told.
-async fn hold(stream: &mut Stream, allotment: &Allotment) {
+pub async fn hold(stream: &mut Stream, allotment: &Allotment) {
     let tenants = allotment.tenants.iter().map(|told| HeldShares {
         tenant_id: told.tenant_id.clone(),
         number: told.number,
@@ -30,13 +30,14 @@ async fn hold(stream: &mut Stream, allotment: &Allotment) {
     let answer = Allotted {
         number: allotment.number,
         floor: allotment.floor,
+        draining: allotment.draining,
         tenants: tenants.collect(),
     };
     stream.say(&FromNode::Allotted(answer)).await;
 }
 
 /// Obeys until it was told what is waited for.
-async fn until(stream: &mut Stream, wanted: impl Fn(&Allotment) -> bool) -> Allotment {
+pub async fn until(stream: &mut Stream, wanted: impl Fn(&Allotment) -> bool) -> Allotment {
     loop {
         let told = shares(stream).await;
         hold(stream, &told).await;

@@ -386,3 +386,22 @@ async fn a_member_can_set_what_a_key_can() {
     assert_eq!(error.code(), "NoSuchBucket");
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn a_setting_of_a_newer_node_is_refused_and_changes_nothing() {
+    let plane = Plane::start().await;
+    let tenant = plane.tenant("one@example.com").await;
+    let node = plane.node().await;
+    assert_eq!(create(&plane, &node, &tenant, "photos").await, ok(200));
+    for later in [
+        json!({ "of_a_later_release": true }),
+        json!("of_a_later_release"),
+    ] {
+        let (status, _) = set(&plane, &node, &tenant, "photos", later).await;
+        assert!((400..500).contains(&status), "{status}");
+    }
+    let after = bucket(&plane, &tenant, "photos").await.unwrap();
+    assert!(!after.public_read && after.cors.is_empty());
+    assert_eq!(publish(&plane, &node, &tenant, "photos").await, ok(200));
+    plane.stop().await;
+}

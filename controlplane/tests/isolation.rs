@@ -35,6 +35,7 @@ const TABLES: &[(&str, &str)] = &[
     ("stripe_customers", "tenant_id"),
     ("stripe_invoices", "tenant_id"),
     ("usage_alerts", "tenant_id"),
+    ("notice_dismissals", "tenant_id"),
 ];
 
 /// Whose rows a query without any WHERE shows.
@@ -75,7 +76,8 @@ fn accounts_rows(tenant: TenantId) -> String {
     )
 }
 
-async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
+/// With a row in each of [`TABLES`].
+pub async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
     let one = plane.sign_up("one@example.com").await.session.tenant_id;
     let two = plane.sign_up("two@example.com").await.session.tenant_id;
     for tenant in [one, two] {
@@ -117,7 +119,11 @@ async fn two_tenants(plane: &Plane) -> (TenantId, TenantId) {
              INSERT INTO stripe_invoices (invoice_id, tenant_id, live, status, currency, total_cents, amount_paid_cents,
                                           created_at)
                  SELECT 'in_' || id, id, false, 'open', 'usd', 0, 0, now() FROM tenants;
-             INSERT INTO usage_alerts SELECT id, 'storage', now(), 50, now() FROM tenants;",
+             INSERT INTO usage_alerts SELECT id, 'storage', now(), 50, now() FROM tenants;
+             INSERT INTO notices (id, title, body, level, from_at, until_at, tenants, created_at, created_by)
+                 VALUES (gen_random_uuid(), 'a', 'b', 'info', now(), now() + interval '1 day', 2, now(), 'operator');
+             INSERT INTO notice_dismissals
+                 SELECT notices.id, members.tenant_id, members.id, now() FROM notices, members;",
         )
         .await;
     (one, two)
@@ -204,6 +210,10 @@ async fn a_tenants_transaction_cannot_read_secrets_of_the_installation() {
         "SELECT * FROM sign_ups",
         "SELECT * FROM password_resets",
         "SELECT * FROM log_in_challenges",
+        "SELECT * FROM revenue_steps",
+        "SELECT created_by FROM notices",
+        "UPDATE notices SET title = 'x'",
+        "DELETE FROM notice_dismissals",
         "SELECT token_hash FROM sessions",
         "SELECT token_hash FROM invitations",
         "SELECT undo_hash FROM email_changes",

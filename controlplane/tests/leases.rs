@@ -12,16 +12,16 @@ use http::{Method, StatusCode};
 const LIMIT: u64 = 12_000;
 
 /// A connected node with a ledger of its own.
-struct Holder {
-    node: Node,
-    stream: Stream,
+pub struct Holder {
+    pub node: Node,
+    pub stream: Stream,
     ledger: String,
     asked: u64,
-    granted: u64,
+    pub granted: u64,
 }
 
 impl Holder {
-    async fn connect(plane: &Plane, ledger: &str) -> Holder {
+    pub async fn connect(plane: &Plane, ledger: &str) -> Holder {
         let node = plane.node().await;
         Holder::open(plane, node, ledger).await
     }
@@ -42,7 +42,7 @@ impl Holder {
         holder
     }
 
-    async fn opened(mut self) -> Holder {
+    pub async fn opened(mut self) -> Holder {
         let grants = self.hear_grants().await;
         assert_eq!(grants.answers, None);
         self
@@ -98,7 +98,7 @@ impl Holder {
     }
 
     /// Asks, and waits for the answer: what was granted in all, or why nothing was.
-    async fn answer(&mut self, quota: &Quota, need: u64) -> Result<u64, Full> {
+    pub async fn answer(&mut self, quota: &Quota, need: u64) -> Result<u64, Full> {
         self.ask(quota, need).await;
         loop {
             match self.hear().await {
@@ -113,11 +113,11 @@ impl Holder {
     }
 }
 
-fn stored(tenant: &NewTenant) -> Quota {
+pub fn stored(tenant: &NewTenant) -> Quota {
     quota(tenant, Resource::StoredBytes, 0)
 }
 
-fn quota(tenant: &NewTenant, resource: Resource, period: u32) -> Quota {
+pub fn quota(tenant: &NewTenant, resource: Resource, period: u32) -> Quota {
     Quota {
         tenant_id: tenant.id.to_string(),
         resource,

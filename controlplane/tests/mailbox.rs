@@ -85,6 +85,12 @@ impl Plane {
 
     /// Waits until nothing is to be sent any more.
     pub async fn outbox_is_empty(&self) {
-        eventually(async || self.database.count("SELECT count(*) FROM mails").await == 0).await;
+        eventually(async || {
+            self.database
+                .count("SELECT count(*) FROM mails WHERE failed_at IS NULL")
+                .await
+                == 0
+        })
+        .await;
     }
 }

@@ -114,6 +114,14 @@ impl Plane {
             .unwrap()
     }
 
+    /// The same control plane on another database; the one that it had is destroyed.
+    pub async fn moved_to(mut self, database: Database) -> Self {
+        self.cp.shut_down().await;
+        std::mem::replace(&mut self.database, database).drop().await;
+        self.cp = self.beside().await;
+        self
+    }
+
     async fn probed(&self) {
         let mut conn = self.database.superuser().await;
         eventually(async || {
@@ -327,6 +335,7 @@ pub fn hello(revision: i64) -> FromNode {
         revision,
         epoch: String::new(),
         whole: true,
+        at: None,
     }
 }
 

@@ -256,3 +256,75 @@ async fn what_the_environment_says_counts_when_it_says_something_else_than_befor
     assert_eq!(finish(&plane).await.0, StatusCode::OK);
     plane.stop().await;
 }
+
+#[tokio::test]
+async fn a_control_plane_with_the_environment_of_before_takes_nothing_back() {
+    let plane = Plane::start().await;
+    let start = async |id: &str, secret: &str| {
+        let mut config: Config = plane.config();
+        config.engine.access_key_id = id.to_owned();
+        config.engine.secret_access_key = secret.to_owned();
+        let cp = ControlPlane::start(config, plane.clock.clone())
+            .await
+            .unwrap();
+        cp.shut_down().await;
+        shown(&plane, "main").await
+    };
+    let secret = crate::plane::ENGINE_SECRET;
+    // The environment is changed, and the exchange is finished; then an old one is started once more.
+    assert_eq!(start(NEW, NEW_SECRET).await["access_key_id"], NEW);
+    let behind = start(OLD, secret).await;
+    assert_eq!(
+        (
+            &behind["access_key_id"],
+            &behind["rotation"]["old_access_key_id"]
+        ),
+        (&json!(NEW), &json!(OLD))
+    );
+    assert_eq!(finish(&plane).await.0, StatusCode::OK);
+    assert_eq!(start(OLD, secret).await["access_key_id"], NEW);
+    // By the operator's hand, and then the environment catches up.
+    assert_eq!(
+        rotate(&plane, "a-third-key", "a-third-secret").await.0,
+        StatusCode::OK
+    );
+    assert_eq!(
+        start("a-third-key", "a-third-secret").await["access_key_id"],
+        "a-third-key"
+    );
+    assert_eq!(start(NEW, NEW_SECRET).await["access_key_id"], "a-third-key");
+    assert_eq!(start(OLD, secret).await["access_key_id"], "a-third-key");
+    // What was never said before counts.
+    assert_eq!(finish(&plane).await.0, StatusCode::OK);
+    assert_eq!(
+        start("a-fourth-key", "x").await["access_key_id"],
+        "a-fourth-key"
+    );
+    plane.stop().await;
+}
+
+#[tokio::test]
+async fn a_program_from_before_exchanges_writes_no_credentials_over_exchanged_ones() {
+    let plane = Plane::start().await;
+    assert_eq!(rotate(&plane, NEW, NEW_SECRET).await.0, StatusCode::OK);
+    // As the release before several engines did at each start.
+    let write = "INSERT INTO engines (id, endpoint, region, access_key_id, secret, placement)
+         VALUES ('main', 'http://127.0.0.1:1', 'us-east-1', 'the-environments', '\\x00', 'dedicated')
+         ON CONFLICT (id) DO UPDATE SET endpoint = EXCLUDED.endpoint, access_key_id = EXCLUDED.access_key_id,
+             secret = EXCLUDED.secret";
+    plane.database.execute(write).await;
+    let view = shown(&plane, "main").await;
+    assert_eq!(view["access_key_id"], NEW);
+    assert_ne!(view["endpoint"], "http://127.0.0.1:1");
+    // What is no credential it may change, and whoever knows of exchanges may change those.
+    let measured = "UPDATE engines SET capacity_bytes = 5 WHERE id = 'main'";
+    plane.database.execute(measured).await;
+    assert_eq!(shown(&plane, "main").await["capacity_bytes"], 5);
+    assert_eq!(finish(&plane).await.0, StatusCode::OK);
+    assert_eq!(
+        rotate(&plane, "a-third-key", "a-third-secret").await.0,
+        StatusCode::OK
+    );
+    assert_eq!(shown(&plane, "main").await["access_key_id"], "a-third-key");
+    plane.stop().await;
+}

@@ -217,41 +217,34 @@ async fn a_new_day_brings_new_signing_keys_to_whoever_is_connected_and_whoever_w
     plane.stop().await;
 }
 
+/// A Hello of a release that speaks this.
+fn speaking(version: u32) -> FromNode {
+    let mut said = hello(0);
+    if let FromNode::Hello { protocol, .. } = &mut said {
+        *protocol = version;
+    }
+    said
+}
+
 #[tokio::test]
-async fn another_protocol_or_no_hello_closes_the_stream() {
+async fn another_protocol_than_a_neighbours_or_no_hello_closes_the_stream() {
     let plane = Plane::start().await;
     let node = plane.node().await;
     let address = serve(&plane.cp).await;
     let token = node.token(plane.clock.now());
-    let FromNode::Hello {
-        version,
-        s3_address,
-        boot_id,
-        revision,
-        epoch,
-        whole,
-        ..
-    } = hello(0)
-    else {
-        panic!("hello is a Hello");
-    };
-    let newer = FromNode::Hello {
-        protocol: wire::PROTOCOL_VERSION + 1,
-        version,
-        s3_address,
-        boot_id,
-        revision,
-        epoch,
-        whole,
-    };
-    for first in [newer, FromNode::Ack { revision: 1 }, hello(-1)] {
+    let too_new = speaking(wire::PROTOCOL_VERSION + 2);
+    let too_old = speaking(wire::OLDEST_PROTOCOL - 1);
+    let no_hello = FromNode::Ack { revision: 1 };
+    for first in [too_new, too_old, no_hello, hello(-1)] {
         let mut stream = Stream::open(&address, &token).await.unwrap();
         stream.say(&first).await;
         assert_eq!(stream.hear_any().await, None, "{first:?}");
     }
-    let mut stream = Stream::open(&address, &token).await.unwrap();
-    stream.say(&hello(0)).await;
-    stream.snapshot().await;
+    for spoken in wire::OLDEST_PROTOCOL..=wire::PROTOCOL_VERSION + 1 {
+        let mut stream = Stream::open(&address, &token).await.unwrap();
+        stream.say(&speaking(spoken)).await;
+        stream.snapshot().await;
+    }
     plane.stop().await;
 }
 

@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tracing::Instrument as _;
 use wire::{
     BUCKETS_PATH, BucketChanged, CreateBucket, DeleteBucket, JOIN_PATH, Join, Joined, Problem,
     SetBucket,
@@ -181,7 +182,9 @@ impl Control {
         )));
         for url in self.in_turn() {
             let url = format!("{url}{BUCKETS_PATH}");
-            outcome = ask(&self.client, method.clone(), &url, Some(&token), request).await;
+            let asking = ask(&self.client, method.clone(), &url, Some(&token), request);
+            let span = telemetry::outbound("controlplane", &method);
+            outcome = asking.instrument(span).await;
             // Nobody is asked who could do a second time what was done.
             if !matches!(outcome, Err(Failure::NotConnected(_))) {
                 break;
@@ -245,6 +248,9 @@ async fn ask<T: DeserializeOwned>(
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        if let Some(cause) = telemetry::cause() {
+            request = request.header(telemetry::TRACEPARENT, cause.to_string());
         }
         let unsendable = |error: anyhow::Error| Failure::NotConnected(error);
         let body = serde_json::to_vec(body).map_err(|error| unsendable(error.into()))?;

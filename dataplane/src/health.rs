@@ -46,9 +46,9 @@ fn answer(node: &Node, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 }
 
 /// Ready as soon as there is a configuration to serve from, however old: how old is said. No longer once the end was
-/// asked for.
+/// asked for, or the control plane wants others to serve instead.
 fn readiness(node: &Node) -> (StatusCode, String) {
-    let draining = node.ending.is_cancelled();
+    let draining = node.ending.is_cancelled() || node.limits.is_retiring();
     let ready = node.tenants.is_ready() && node.limits.has_share() && !draining;
     let body = serde_json::json!({
         "ready": ready,
@@ -85,6 +85,7 @@ fn age(node: &Node) -> Option<i64> {
 
 fn metrics(node: &Node) -> String {
     let mut out = node.metrics.render();
+    telemetry::render(&mut out);
     let gauges = [
         (
             "vaultaire_revision",

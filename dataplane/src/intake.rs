@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::Context;
-use wire::{Allotment, FromNode, Revision, SnapshotBegin, ToNode};
+use tracing::Span;
+use wire::{Allotment, Cause, FromNode, Revision, SnapshotBegin, ToNode};
 
 use crate::cache::Cache;
 use crate::node::Node;
@@ -45,6 +46,15 @@ impl Intake {
 
     /// Applies one message, and says what to answer. It waits for the disk.
     pub fn receive(self: &Arc<Self>, text: &str) -> Option<FromNode> {
+        let span = span(text);
+        let answer = span.in_scope(|| self.take(text));
+        if let Some(FromNode::Nack { .. }) = answer {
+            telemetry::failed(&span, "refused");
+        }
+        answer
+    }
+
+    fn take(self: &Arc<Self>, text: &str) -> Option<FromNode> {
         let message: ToNode = match serde_json::from_str(text) {
             Ok(message) => message,
             Err(error) => {
@@ -71,6 +81,10 @@ impl Intake {
                 self.node.leases.hear(&message, id, &self.node.uplink);
                 return None;
             }
+            ToNode::Left => {
+                self.node.left.send_replace(true);
+                return None;
+            }
             // What changes configuration bears a revision; the rest is advice, and a newer control plane may have more
             // of it.
             ToNode::Unknown if revision_of(text) != 0 => {
@@ -94,8 +108,15 @@ impl Intake {
 
     /// Without an answer the control plane says it again.
     fn allot(&self, allotment: &Allotment) -> Option<FromNode> {
+        let before = self.node.limits.is_retiring();
         match self.node.limits.apply(allotment, Instant::now()) {
-            Ok(allotted) => Some(FromNode::Allotted(allotted)),
+            Ok(allotted) => {
+                if allotted.draining && !before {
+                    tracing::info!("others are to serve in this node's place");
+                    self.node.leases.give_back_all();
+                }
+                Some(FromNode::Allotted(allotted))
+            }
             Err(error) => {
                 tracing::error!(
                     error = format!("{error:#}"),
@@ -250,6 +271,19 @@ impl Intake {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Of the trace of the change that this message is about, if it is traced.
+fn span(text: &str) -> Span {
+    // It is read a second time for this.
+    let cause = telemetry::is_on().then(|| serde_json::from_str::<Cause>(text));
+    let Some(Ok(cause)) = cause else {
+        return Span::none();
+    };
+    let parent = cause.traceparent.and_then(|text| text.parse().ok());
+    parent.map_or_else(Span::none, |parent| {
+        telemetry::apply(parent, cause.revision)
+    })
 }
 
 /// The revision of a message that could not be read, as far as that can be found out.

@@ -3,6 +3,7 @@
 
 mod authenticate;
 mod body;
+mod busiest;
 mod cache;
 mod chunked;
 mod clock;

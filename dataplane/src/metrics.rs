@@ -1,13 +1,17 @@
 //! What this node did: figures for Prometheus, and one log line for each answer. Bounded: by operation and status
-//! class, never by tenant or key.
+//! class, by tenant for the busiest alone, never by bucket or key.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use tracing::Span;
 
+use telemetry::Histogram;
+
+use crate::busiest::Busiest;
 use crate::journal::Unwritable;
 use crate::limits::UnderWay;
 use crate::operation::Operation;
@@ -21,32 +25,37 @@ const CLASSES: usize = 5;
 pub struct Metrics {
     /// By operation (the last row: requests that were given no name) and status class (1xx … 5xx).
     requests: Vec<[AtomicU64; CLASSES]>,
+    /// By operation, as `requests`.
+    durations: Vec<Histogram>,
+    busiest: Busiest,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// With so many tenants by name.
+    pub fn new(tenants: usize) -> Self {
+        let rows = 0..=Operation::ALL.len();
         Metrics {
-            requests: (0..=Operation::ALL.len())
-                .map(|_| Default::default())
-                .collect(),
+            requests: rows.clone().map(|_| Default::default()).collect(),
+            durations: rows.map(|_| Histogram::default()).collect(),
+            busiest: Busiest::new(tenants),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
         }
     }
-}
 
-impl Metrics {
-    fn count(
-        &self,
-        operation: Option<Operation>,
-        status: StatusCode,
-        bytes_in: u64,
-        bytes_out: u64,
-    ) {
+    fn count(&self, account: &Account, bytes_in: u64, took: Duration) {
+        let (status, bytes_out) = (account.status, account.sent);
+        let operation = account.operation;
         let row = operation.map_or(Operation::ALL.len(), |operation| operation as usize);
         let class = (usize::from(status.as_u16()) / 100).clamp(1, CLASSES) - 1;
+        if let Some(durations) = self.durations.get(row) {
+            durations.count(took);
+        }
+        if let Some(tenant) = &account.tenant {
+            self.busiest.count(tenant, status, bytes_in, bytes_out);
+        }
         if let Some(counter) = self
             .requests
             .get(row)
@@ -63,11 +72,7 @@ impl Metrics {
         let mut out = String::from(
             "# HELP vaultaire_requests_total Requests answered.\n# TYPE vaultaire_requests_total counter\n",
         );
-        let names = Operation::ALL
-            .iter()
-            .map(|operation| operation.name())
-            .chain(["none"]);
-        for (name, classes) in names.zip(&self.requests) {
+        for (name, classes) in names().zip(&self.requests) {
             for (class, counter) in classes.iter().enumerate() {
                 let value = counter.load(Ordering::Relaxed);
                 if value > 0 {
@@ -97,8 +102,23 @@ impl Metrics {
                 "# HELP {name} {help}\n# TYPE {name} counter\n{name} {value}"
             );
         }
+        let name = "vaultaire_request_duration_seconds";
+        let _ = writeln!(
+            out,
+            "# HELP {name} From the head of a request to the last byte of its answer.\n# TYPE {name} histogram"
+        );
+        for (operation, durations) in names().zip(&self.durations) {
+            durations.render(&mut out, name, &format!("operation=\"{operation}\""));
+        }
+        self.busiest.render(&mut out, Instant::now());
         out
     }
+}
+
+/// Of the rows.
+fn names() -> impl Iterator<Item = &'static str> {
+    let operations = Operation::ALL.iter().map(|operation| operation.name());
+    operations.chain(["none"])
 }
 
 /// What one request came to. Written down once, when its answer has ended, however it ended.
@@ -117,6 +137,8 @@ pub struct Account {
     pub active: Option<Active>,
     /// Of an admitted request that is not in the journal yet.
     pub meter: Option<Meter>,
+    /// Disabled where the request is not traced.
+    pub span: Span,
     sent: u64,
     broken: bool,
 }
@@ -141,6 +163,7 @@ impl Account {
             under_way: None,
             active: None,
             meter: None,
+            span: Span::none(),
             sent: 0,
             broken: false,
         }
@@ -161,6 +184,29 @@ impl Account {
     pub fn broke(&mut self) {
         self.broken = true;
     }
+
+    /// What the trace says of the request.
+    fn trace(&self, received: u64) {
+        let span = &self.span;
+        if span.is_disabled() {
+            return;
+        }
+        telemetry::name(span, self.operation.map_or("none", Operation::name));
+        span.record("vaultaire.request_id", self.request_id.as_str());
+        if let Some(tenant) = &self.tenant {
+            span.record("vaultaire.tenant_id", tenant.as_str());
+        }
+        span.record("http.request.body.size", received);
+        span.record("http.response.body.size", self.sent);
+        telemetry::status(span, self.status);
+        match (self.code, self.broken) {
+            (_, true) => telemetry::failed(span, "broken"),
+            (Some(code), false) => {
+                span.record("error.type", code);
+            }
+            (None, false) => {}
+        }
+    }
 }
 
 impl Drop for Account {
@@ -171,8 +217,9 @@ impl Drop for Account {
             .received
             .as_ref()
             .map_or(0, |outcome| outcome.received());
-        self.metrics
-            .count(self.operation, self.status, received, self.sent);
+        let took = self.started.elapsed();
+        self.metrics.count(self, received, took);
+        self.trace(received);
         tracing::info!(
             request_id = self.request_id,
             tenant = self.tenant.as_deref().unwrap_or("-"),
@@ -183,7 +230,7 @@ impl Drop for Account {
             bytes_in = received,
             bytes_out = self.sent,
             broken = self.broken,
-            duration_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "answered"
         );
     }
@@ -195,7 +242,7 @@ mod tests {
 
     #[test]
     fn an_account_is_counted_once() {
-        let metrics = Arc::new(Metrics::default());
+        let metrics = Arc::new(Metrics::new(1));
         let mut account = Account::open(
             metrics.clone(),
             "ID".into(),
@@ -203,6 +250,7 @@ mod tests {
             Instant::now(),
         );
         account.operation = Some(Operation::GetObject);
+        account.tenant = Some("T".into());
         account.status = StatusCode::OK;
         account.sent(5);
         drop(account);
@@ -212,6 +260,13 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("vaultaire_sent_bytes_total 5\n"), "{text}");
+        for line in [
+            "vaultaire_request_duration_seconds_count{operation=\"GetObject\"} 1\n",
+            "vaultaire_tenant_requests_total{tenant=\"T\",status=\"2xx\"} 1\n",
+            "vaultaire_tenant_sent_bytes_total{tenant=\"T\"} 5\n",
+        ] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
         assert!(!text.contains("HeadObject"), "{text}");
     }
 }

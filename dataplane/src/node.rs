@@ -4,13 +4,13 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
-use wire::{Revision, ToNode};
+use wire::{FromNode, Revision, ToNode};
 
 use crate::cache::Cache;
 use crate::clock::Clock;
@@ -38,6 +38,10 @@ const APPLIED_WITHIN: Duration = Duration::from_secs(10);
 const UNLOCKED_WITHIN: Duration = Duration::from_secs(15);
 /// How long a node that ends waits for its last usage to be booked.
 const BOOKED_WITHIN: Duration = Duration::from_secs(3);
+/// How long a node that was drained waits for the same: it does not come back to tell it.
+const LEAVES_WITHIN: Duration = Duration::from_secs(10);
+/// How long it waits for the control plane's word that it is gone.
+const LEFT_WITHIN: Duration = Duration::from_secs(2);
 
 /// The journal's folder in the data directory.
 const JOURNAL: &str = "journal";
@@ -67,6 +71,8 @@ pub struct Config {
     /// For how long new connections are still taken after the end was asked for, while `/readyz` says 503 already: the
     /// time in which whoever stands in front takes notice.
     pub drain_delay: Duration,
+    /// How many tenants, the busiest, have figures by name in `/metrics`.
+    pub metrics_tenants: usize,
 }
 
 /// What every request on this node may borrow.
@@ -82,6 +88,8 @@ pub struct Node {
     pub leases: Arc<Leases>,
     /// Changes whenever a batch of it was booked.
     pub booked: watch::Sender<()>,
+    /// The control plane has given to others what this node held.
+    pub left: watch::Sender<bool>,
     pub clock: Clock,
     pub patience: Patience,
     pub domains: Vec<String>,
@@ -159,12 +167,13 @@ impl Bound {
         let node = Arc::new(Node {
             tenants: Tenants::default(),
             control: Control::new(&config.control_url, clock.clone()),
-            metrics: Arc::default(),
+            metrics: Arc::new(Metrics::new(config.metrics_tenants)),
             link: Link::default(),
             uplink: Uplink::default(),
             journal,
             leases,
             booked: watch::Sender::new(()),
+            left: watch::Sender::new(false),
             clock,
             patience: config.patience,
             domains: config
@@ -212,8 +221,10 @@ impl Bound {
             () = &mut serving => Ok(()),
             ended = &mut linked => ended.unwrap_or_else(|error| Err(error.into())),
         };
-        if outcome.is_ok() {
-            usage::report::flush(&node, BOOKED_WITHIN).await;
+        match outcome {
+            Ok(()) if node.limits.is_retiring() => leave(&node).await,
+            Ok(()) => usage::report::flush(&node, BOOKED_WITHIN).await,
+            Err(_) => {}
         }
         linked.abort();
         watching.abort();
@@ -222,6 +233,27 @@ impl Bound {
             following.abort();
         }
         outcome
+    }
+}
+
+/// The end of a node that was drained: it holds nothing any more, on disk neither, before it says so. Without an answer it is
+/// as one that was merely stopped.
+async fn leave(node: &Node) {
+    node.leases.give_back_all();
+    usage::report::flush(node, LEAVES_WITHIN).await;
+    if *node.uplink.connected().borrow() == 0 || !node.journal.unbooked().is_empty() {
+        tracing::warn!("this node leaves something to be told: it is not taken out yet");
+        return;
+    }
+    if let Err(error) = node.limits.give_up(Instant::now()) {
+        tracing::warn!(error = format!("{error:#}"), "shares cannot be given up");
+        return;
+    }
+    let mut left = node.left.subscribe();
+    node.uplink.send(FromNode::Leave);
+    match tokio::time::timeout(LEFT_WITHIN, left.wait_for(|left| *left)).await {
+        Ok(Ok(_)) => tracing::info!("this node has left"),
+        _ => tracing::warn!("no control plane says that this node has left"),
     }
 }
 

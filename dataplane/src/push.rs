@@ -147,6 +147,7 @@ async fn session(
         revision: node.tenants.revision(),
         epoch: node.tenants.epoch(),
         whole: node.tenants.is_whole(),
+        at: Some(node.clock.now()),
     };
     node.tenants.start_over();
     stream.send(text(&hello)?).await?;

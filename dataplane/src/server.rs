@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::body::{AnswerBody, Content};
 use crate::cors;
@@ -185,18 +186,14 @@ async fn answer(
         Instant::now(),
     );
     account.active = Some(active);
+    account.span = telemetry::request(request.headers(), &method);
+    let span = account.span.clone();
     let received = Arc::new(OnceLock::new());
     let mut cors = HeaderMap::new();
-    let handled = AssertUnwindSafe(handle(
-        way,
-        client,
-        request,
-        &mut account,
-        &received,
-        &mut cors,
-    ))
-    .catch_unwind()
-    .await;
+    let handling = handle(way, client, request, &mut account, &received, &mut cors);
+    let handled = AssertUnwindSafe(handling.instrument(span))
+        .catch_unwind()
+        .await;
     let outcome = handled.unwrap_or_else(|_| {
         tracing::error!(request_id = id, "a request panicked");
         Err(Code::InternalError.into())

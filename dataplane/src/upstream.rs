@@ -21,6 +21,7 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use md5::{Digest, Md5};
 use sha2::Sha256;
+use tracing::Instrument as _;
 use wire::Engine;
 
 use self::pool::Pool;
@@ -213,16 +214,45 @@ impl Upstream {
         };
         let body = std::mem::replace(&mut request.body, EngineBody::Empty);
         let signed = sign(&request, body, now)?;
-        match self.attempt(signed, outcome.as_deref(), within).await {
+        match self
+            .attempt(signed, request.engine, outcome.as_deref(), within)
+            .await
+        {
             Err(error) if again && error.code == Code::ServiceUnavailable => {
                 let signed = sign(&request, EngineBody::Empty, now)?;
-                self.attempt(signed, None, within).await
+                self.attempt(signed, request.engine, None, within).await
             }
             other => other,
         }
     }
 
+    /// As [`sent`](Self::sent), with a span where the customer's request has one.
     async fn attempt(
+        &self,
+        mut request: http::Request<EngineBody>,
+        engine: &Engine,
+        outcome: Option<&Outcome>,
+        within: Duration,
+    ) -> Result<Response<Incoming>, S3Error> {
+        let span = telemetry::outbound("engine", request.method());
+        if span.is_disabled() {
+            return self.sent(request, outcome, within).await;
+        }
+        span.record("vaultaire.engine", engine.id.as_str());
+        // Beside what is signed: an engine, or what stands before it, may take it or leave it.
+        telemetry::tell(&span, request.headers_mut());
+        let answered = self
+            .sent(request, outcome, within)
+            .instrument(span.clone())
+            .await;
+        match &answered {
+            Ok(response) => telemetry::status(&span, response.status()),
+            Err(error) => telemetry::failed(&span, error.code.as_str()),
+        }
+        answered
+    }
+
+    async fn sent(
         &self,
         request: http::Request<EngineBody>,
         outcome: Option<&Outcome>,

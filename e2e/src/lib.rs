@@ -4,6 +4,7 @@
 pub mod balancer;
 pub mod book;
 pub mod client;
+pub mod collector;
 pub mod doorman;
 pub mod engine;
 pub mod hammer;

@@ -1,19 +1,29 @@
 //! What can be typed. The names are fixed: scripts rely on them.
 
+mod backup;
 mod billing;
+mod business;
+mod completion;
 mod engine;
+mod node;
 mod operator;
 #[cfg(test)]
 mod reference;
+mod usage;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use backup::{BackupArguments, RestoreArguments};
 pub use billing::{BillingCommand, PlanCommand, TermArguments};
+pub use business::{JobCommand, NoticeCommand, RevenueArguments};
+pub use completion::print_completion;
 pub use engine::{DriftArguments, EngineCommand, NewEngine};
+pub use node::NodeCommand;
 pub use operator::{OperatorCommand, SeveralArguments};
+pub use usage::{RefusalCommand, UsageCommand};
 
 use crate::admin::duration::{self, Seconds};
 
@@ -36,6 +46,10 @@ pub enum Command {
     Controlplane(ControlplaneArguments),
     /// Start one data plane (settings by environment, see vaultaire/settings.md)
     Dataplane(DataplaneArguments),
+    /// Write the database into one file, as of one moment, while everything runs
+    Backup(BackupArguments),
+    /// Put a backup into an empty database
+    Restore(RestoreArguments),
     /// Create, list, show, limit, suspend, resume and restore tenants
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -51,6 +65,14 @@ pub enum Command {
     /// Who has paid, invoices, and Stripe
     #[command(subcommand)]
     Billing(BillingCommand),
+    /// What the business earns: monthly revenue, who came and went, trials, who owes
+    Revenue(RevenueArguments),
+    /// Mails, webhooks and other work that waits or has failed
+    #[command(subcommand)]
+    Job(JobCommand),
+    /// What customers are told on their dashboard
+    #[command(subcommand)]
+    Notice(NoticeCommand),
     /// Why requests were refused
     #[command(subcommand)]
     Refusal(RefusalCommand),
@@ -68,12 +90,16 @@ pub enum Command {
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Say what is wrong with an installation and how to mend it; fails where a check failed
+    Doctor(Target),
     /// The log of changes
     #[command(subcommand)]
     Audit(AuditCommand),
     /// Those who may log in to the operators' pages
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Print the script with which a shell completes these commands
+    Completion { shell: clap_complete::Shell },
     /// Make many tenants at once in the database of a `controlplane`, by its settings: for measuring
     #[command(hide = true)]
     MakeTenants {
@@ -353,67 +379,6 @@ pub enum BucketCommand {
     },
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum By {
-    Hour,
-    Day,
-}
-
-impl By {
-    pub fn name(self) -> &'static str {
-        match self {
-            By::Hour => "hour",
-            By::Day => "day",
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-pub enum Group {
-    Bucket,
-    Key,
-    Class,
-}
-
-impl Group {
-    pub fn name(self) -> &'static str {
-        match self {
-            Group::Bucket => "bucket",
-            Group::Key => "key",
-            Group::Class => "class",
-        }
-    }
-
-    /// The field of a row that says of what it is.
-    pub fn column(self) -> &'static str {
-        match self {
-            Group::Bucket => "bucket",
-            Group::Key => "access_key_id",
-            Group::Class => "class",
-        }
-    }
-}
-
-#[derive(Debug, Subcommand)]
-pub enum UsageCommand {
-    /// Show what a tenant used: requests, bytes in and out, bytes stored
-    Show {
-        tenant: String,
-        /// First hour, such as 2026-03-01T00:00:00Z [default: 30 days before the last]
-        #[arg(long, value_name = "TIME")]
-        from: Option<String>,
-        /// End of the last hour [default: now]
-        #[arg(long, value_name = "TIME")]
-        to: Option<String>,
-        #[arg(long, default_value = "day")]
-        by: By,
-        #[arg(long, default_value = "bucket")]
-        group: Group,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
 #[derive(Debug, Subcommand)]
 pub enum InventoryCommand {
     /// List a tenant's buckets at the engine, and put right what is booked as stored
@@ -423,49 +388,6 @@ pub enum InventoryCommand {
         /// Only this bucket
         #[arg(long)]
         bucket: Option<String>,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum NodeCommand {
-    /// List data planes
-    List {
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Have a data plane take this database's configuration, whatever it followed before
-    Accept {
-        /// Its id, see `vaultaire node list`
-        #[arg(required_unless_present = "all")]
-        node: Option<String>,
-        /// Every data plane: after the database was restored from a backup
-        #[arg(long, conflicts_with = "node")]
-        all: bool,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// Let a data plane in no more that is gone for good, and give what it held of limits and quotas to the others
-    Remove {
-        node: String,
-        #[command(flatten)]
-        target: Target,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum RefusalCommand {
-    /// Say why a request was refused
-    Show {
-        /// `x-amz-request-id` of the answer
-        request_id: String,
-        #[command(flatten)]
-        target: Target,
-    },
-    /// List what a tenant was refused lately, newest first
-    List {
-        tenant: String,
         #[command(flatten)]
         target: Target,
     },

@@ -4,12 +4,12 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use controlplane::{Clock, Config, ControlPlane, EngineConfig, MasterKey, PlacementKind};
+use controlplane::{Clock, Config, ControlPlane, MasterKey};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::serve::Ending;
-use crate::settings::{Controlplane, Placement};
+use crate::settings::Controlplane;
 
 pub async fn run(settings: Controlplane) -> anyhow::Result<()> {
     let mut ending = Ending::listen()?;
@@ -21,7 +21,7 @@ pub async fn run(settings: Controlplane) -> anyhow::Result<()> {
     let plane = started.context("The control plane cannot start")?;
 
     let stop = CancellationToken::new();
-    let pages = plane.api().merge(web::routes(plane.clone()));
+    let pages = plane.observed(plane.api().merge(web::routes(plane.clone())));
     // Who it is that knocks too often, and from where something was changed.
     let pages = pages.into_make_service_with_connect_info::<SocketAddr>();
     let public = axum::serve(http, pages).with_graceful_shutdown(stop.clone().cancelled_owned());
@@ -65,7 +65,6 @@ async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 }
 
 fn config(settings: Controlplane) -> anyhow::Result<Config> {
-    let engine = settings.engine;
     Ok(Config {
         database_url: settings.database_url,
         public_url: settings.public_url,
@@ -74,17 +73,7 @@ fn config(settings: Controlplane) -> anyhow::Result<Config> {
         master_key: MasterKey::parse(&settings.master_key)
             .context("The master key cannot be read")?,
         admin_token: settings.admin_token,
-        engine: EngineConfig {
-            endpoint: engine.endpoint,
-            region: engine.region,
-            access_key_id: engine.access_key_id,
-            secret_access_key: engine.secret_access_key,
-            placement: match engine.placement {
-                Placement::Dedicated => PlacementKind::Dedicated,
-                Placement::Pooled => PlacementKind::Pooled,
-            },
-            pool_bucket: engine.pool_bucket,
-        },
+        engine: settings.engine.config(),
         share_hold_seconds: settings.share_hold_seconds,
         mail: settings.mail,
         trusted_proxies: settings.trusted_proxies,

@@ -19,6 +19,7 @@ pub async fn run(settings: Dataplane) -> anyhow::Result<()> {
         domains: settings.domains,
         tls: settings.tls,
         drain_delay: settings.drain_delay,
+        metrics_tenants: settings.metrics_tenants,
     };
     dataplane::run(config, async move { ending.asked().await }).await
 }

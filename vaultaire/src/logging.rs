@@ -1,12 +1,15 @@
-//! Structured log lines of the planes: JSON on standard error, filtered by `VAULTAIRE_LOG`.
-//! It says nothing of its own; what is in a line is the planes' affair.
+//! What the planes tell: log lines, JSON on standard error, filtered by `VAULTAIRE_LOG`; and traces, where a collector is
+//! named. It says nothing of its own; what is in a line is the planes' affair.
 
 mod json;
 mod lines;
 
 use anyhow::anyhow;
-use tracing_subscriber::EnvFilter;
+use telemetry::Exporting;
 use tracing_subscriber::fmt::format::JsonFields;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use self::json::Plain;
 use self::lines::{Flush, Lines};
@@ -16,25 +19,54 @@ use crate::settings::Environment;
 const DEFAULT: &str = "info,hyper=warn,hyper_util=warn,sqlx=warn,h2=warn,rustls=warn,aws_config=warn,\
                        aws_smithy_runtime=warn,aws_smithy_runtime_api=warn,aws_sdk_s3=warn,reqwest=warn,tungstenite=warn";
 
-/// Lines may come out a moment later, and those of the last moment when the answer is dropped: keep it until the end.
-pub fn start(environment: &Environment) -> anyhow::Result<Flush> {
+/// What is told last comes out when this is dropped: first the spans, then the lines.
+pub struct Told {
+    _traces: Option<Exporting>,
+    _lines: Flush,
+}
+
+/// Lines and spans may come out a moment later, and those of the last moment when the answer is dropped: keep it until
+/// the end.
+pub fn start(environment: &Environment, plane: &'static str) -> anyhow::Result<Told> {
+    let traces = telemetry::Settings::read(plane, |name| environment.get(name))?;
+    let filter = filter(environment)?;
     let (lines, flush) = Lines::start(std::io::stderr())?;
-    tracing_subscriber::fmt()
-        .fmt_fields(JsonFields::new())
-        .with_ansi(false)
-        .event_format(Plain::new())
-        .with_env_filter(filter(environment)?)
-        .with_writer(lines)
-        .try_init()
-        .map_err(|error| anyhow!("Logging cannot start: {error}"))?;
-    Ok(flush)
+    let (started, exporting) = match traces {
+        None => {
+            let logs = tracing_subscriber::fmt()
+                .fmt_fields(JsonFields::new())
+                .with_ansi(false)
+                .event_format(Plain::new())
+                .with_env_filter(filter)
+                .with_writer(lines);
+            (logs.try_init().map_err(|error| anyhow!(error)), None)
+        }
+        Some(traces) => {
+            let (spans, exporting) = telemetry::start(traces)?;
+            let logs = tracing_subscriber::fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_span_list(false)
+                .with_writer(lines)
+                .with_filter(filter);
+            let both = tracing_subscriber::registry().with(logs).with(spans);
+            (both.try_init().map_err(Into::into), Some(exporting))
+        }
+    };
+    started.map_err(|error| anyhow!("Logging cannot start: {error}"))?;
+    Ok(Told {
+        _traces: exporting,
+        _lines: flush,
+    })
 }
 
 fn filter(environment: &Environment) -> anyhow::Result<EnvFilter> {
     let asked = environment.get("VAULTAIRE_LOG").unwrap_or("");
     // A later directive for the same target wins, so that a bare `debug` still leaves the noisy crates quiet.
-    let directives = format!("{DEFAULT},{asked}");
-    EnvFilter::try_new(directives.trim_end_matches(','))
+    // What is traced is no log line, whatever is asked for.
+    let asked_for = asked.trim_end_matches(',');
+    let directives = format!("{DEFAULT},{asked_for},{}=off", telemetry::TARGET);
+    EnvFilter::try_new(directives.replace(",,", ","))
         .map_err(|error| anyhow!("VAULTAIRE_LOG is {asked:?}, which is no log filter: {error}"))
 }
 

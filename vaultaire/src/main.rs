@@ -2,9 +2,11 @@
 //! It must hold no rule of the product: those live in the crates of the planes.
 
 mod admin;
+mod backup;
 mod cli;
 mod controlplane;
 mod dataplane;
+mod doctor;
 mod logging;
 mod private_file;
 mod serve;
@@ -40,12 +42,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(arguments) => one_thread()?.block_on(up::run(&arguments, &environment)),
         Command::Controlplane(arguments) => {
             let settings = settings::controlplane(&arguments, &environment)?;
-            let _flush = logging::start(&environment)?;
+            let _flush = logging::start(&environment, "controlplane")?;
             many_threads()?.block_on(controlplane::run(settings))
         }
         Command::Dataplane(arguments) => {
             let settings = settings::dataplane(&arguments, &environment)?;
-            let _flush = logging::start(&environment)?;
+            let _flush = logging::start(&environment, "dataplane")?;
             many_threads()?.block_on(dataplane::run(settings))
         }
         Command::MakeTenants {
@@ -55,6 +57,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         } => {
             let settings = settings::controlplane(&controlplane, &environment)?;
             many_threads()?.block_on(controlplane::make_tenants(settings, tenants, keys))
+        }
+        Command::Backup(arguments) => {
+            one_thread()?.block_on(backup::write(&arguments, &environment))
+        }
+        Command::Restore(arguments) => {
+            one_thread()?.block_on(backup::restore(&arguments, &environment))
         }
         Command::Tenant(command) => {
             one_thread()?.block_on(admin::tenant::run(command, &environment))
@@ -67,12 +75,19 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Billing(command) => {
             one_thread()?.block_on(admin::billing::run(command, &environment))
         }
+        Command::Revenue(arguments) => {
+            one_thread()?.block_on(admin::business::revenue(arguments, &environment))
+        }
+        Command::Job(command) => {
+            one_thread()?.block_on(admin::business::job(command, &environment))
+        }
+        Command::Notice(command) => {
+            one_thread()?.block_on(admin::business::notice(command, &environment))
+        }
         Command::Refusal(command) => {
             one_thread()?.block_on(admin::lists::refusal(command, &environment))
         }
-        Command::Usage(command) => {
-            one_thread()?.block_on(admin::usage::show(command, &environment))
-        }
+        Command::Usage(command) => one_thread()?.block_on(admin::usage::run(command, &environment)),
         Command::Inventory(command) => {
             one_thread()?.block_on(admin::usage::inventory(command, &environment))
         }
@@ -85,8 +100,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Operator(command) => {
             one_thread()?.block_on(admin::operator::run(command, &environment))
         }
+        Command::Doctor(target) => one_thread()?.block_on(doctor::run(&target, &environment)),
+        Command::Completion { shell } => cli::print_completion(shell),
         Command::Audit(command) => one_thread()?.block_on(admin::audit::run(command, &environment)),
-        Command::Node(command) => one_thread()?.block_on(admin::lists::node(command, &environment)),
+        Command::Node(command) => one_thread()?.block_on(admin::node::run(command, &environment)),
     }
 }
 

@@ -3,19 +3,21 @@
 
 mod billing;
 mod dashboard;
+mod environment;
 
-use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use controlplane::MailConfig;
+use anyhow::{Context, anyhow, bail, ensure};
 use controlplane::billing::StripeConfig;
+use controlplane::{EngineConfig, MailConfig, PlacementKind};
 use ipnet::IpNet;
 
+pub use billing::stripe;
+pub use environment::Environment;
+
 use crate::cli::{ControlplaneArguments, DataplaneArguments};
-use crate::private_file;
 
 /// Name and meaning of every setting. `settings.md` is made from this list.
 pub const SETTINGS: &[(&str, &str)] = &[
@@ -23,6 +25,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "DATABASE_URL",
         "Postgres 15 or later; `up` starts one of its own without it",
     ),
+    ("DATABASE_URL_FILE", "file that holds the database's URL"),
     (
         "VAULTAIRE_MASTER_KEY",
         "key that seals secrets in the database, as text; the file is better",
@@ -47,6 +50,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
     (
         "VAULTAIRE_SMTP_URL",
         "server that sends mail, `smtps://user:password@host:465`, or `smtp://…` with STARTTLS; without it, mail lies in VAULTAIRE_MAIL_DIR",
+    ),
+    (
+        "VAULTAIRE_SMTP_URL_FILE",
+        "file that holds the URL of the server that sends mail",
     ),
     (
         "VAULTAIRE_MAIL_FROM",
@@ -100,6 +107,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("VAULTAIRE_ENGINE_ACCESS_KEY_ID", "the engine's access key"),
     ("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY", "the engine's secret"),
     (
+        "VAULTAIRE_ENGINE_SECRET_ACCESS_KEY_FILE",
+        "file that holds the engine's secret",
+    ),
+    (
         "VAULTAIRE_ENGINE_PLACEMENT",
         "`dedicated`: one engine bucket for each bucket; `pooled`: all in one [dedicated]",
     ),
@@ -136,6 +147,10 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "PEM file of that certificate's private key",
     ),
     (
+        "VAULTAIRE_HEALTH_ADDRESS",
+        "where a plane answers `/healthz`, `/readyz` and `/metrics`, such as `0.0.0.0:9001` in a pod; never reachable by the public [the next port of loopback]",
+    ),
+    (
         "VAULTAIRE_DRAIN_DELAY_SECONDS",
         "seconds for which a data plane goes on taking connections after SIGTERM, while `/readyz` answers 503: longer than the interval of whoever asks it [0]",
     ),
@@ -144,9 +159,42 @@ pub const SETTINGS: &[(&str, &str)] = &[
         "seconds for which a data plane that hears no control plane keeps what exceeds its even share of tenants' limits [600]",
     ),
     (
+        "VAULTAIRE_METRICS_TENANTS",
+        "how many tenants, the busiest, a data plane has figures of by name in `/metrics`; the others are counted together [20]",
+    ),
+    (
         "VAULTAIRE_LOG",
         "what is logged, such as `debug` or `info,dataplane=debug` [info]",
     ),
+    (
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "collector that is sent traces, by OTLP over HTTP, such as `http://127.0.0.1:4318`; without it nothing is traced",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "the same as a whole URL, `/v1/traces` included; goes before it",
+    ),
+    (
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "headers that the collector wants, such as `authorization=Bearer%20…`",
+    ),
+    (
+        "OTEL_SERVICE_NAME",
+        "what traces call the service [vaultaire-controlplane, vaultaire-dataplane]",
+    ),
+    (
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "what else traces say of the process: `name=value`, separated by commas",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER",
+        "`always_on`, `always_off` or `traceidratio`, also with `parentbased_` before it, which changes nothing: what a client says of sampling does not count [parentbased_always_on]",
+    ),
+    (
+        "OTEL_TRACES_SAMPLER_ARG",
+        "which part of requests `traceidratio` traces, from 0 to 1 [1]",
+    ),
+    ("OTEL_SDK_DISABLED", "`true`: nothing is traced [false]"),
     (
         "VAULTAIRE_TOOLS",
         "where `up` looks for `weed` and Postgres first",
@@ -157,53 +205,6 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ),
     ("PATH", "where programs are looked for"),
 ];
-
-/// The process's environment, or a test's.
-pub struct Environment(HashMap<String, String>);
-
-impl Environment {
-    pub fn of_process() -> Self {
-        // A value that is no Unicode counts as not set: no setting of ours can be such.
-        Self(
-            std::env::vars_os()
-                .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-                .collect(),
-        )
-    }
-
-    /// The value of a listed setting; an empty one counts as not set.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        debug_assert!(
-            SETTINGS.iter().any(|(listed, _)| *listed == name),
-            "{name} is not in SETTINGS"
-        );
-        self.0
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.trim().is_empty())
-    }
-
-    pub fn require(&self, name: &str) -> anyhow::Result<&str> {
-        self.get(name).with_context(|| {
-            format!("{name} is not set (vaultaire/settings.md says what it is for).")
-        })
-    }
-
-    /// `NAME_FILE`'s content or `NAME`'s value.
-    pub fn secret(&self, name: &str) -> anyhow::Result<Option<String>> {
-        let file = format!("{name}_FILE");
-        match (self.get(&file), self.get(name)) {
-            (Some(_), Some(_)) => bail!("Both {name} and {file} are set; set one."),
-            (Some(path), None) => private_file::read(Path::new(path)).map(Some),
-            (None, value) => Ok(value.map(str::to_owned)),
-        }
-    }
-
-    pub fn require_secret(&self, name: &str) -> anyhow::Result<String> {
-        self.secret(name)?
-            .with_context(|| format!("Neither {name} nor {name}_FILE is set."))
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Placement {
@@ -223,6 +224,20 @@ pub struct Engine {
 }
 
 impl Engine {
+    pub fn config(&self) -> EngineConfig {
+        EngineConfig {
+            endpoint: self.endpoint.clone(),
+            region: self.region.clone(),
+            access_key_id: self.access_key_id.clone(),
+            secret_access_key: self.secret_access_key.clone(),
+            placement: match self.placement {
+                Placement::Dedicated => PlacementKind::Dedicated,
+                Placement::Pooled => PlacementKind::Pooled,
+            },
+            pool_bucket: self.pool_bucket.clone(),
+        }
+    }
+
     /// The names and values that [`engine`] reads back.
     pub fn to_environment(&self) -> Vec<(&'static str, String)> {
         let placement = match self.placement {
@@ -273,9 +288,7 @@ pub fn engine(environment: &Environment) -> anyhow::Result<Option<Engine>> {
         access_key_id: environment
             .require("VAULTAIRE_ENGINE_ACCESS_KEY_ID")?
             .to_owned(),
-        secret_access_key: environment
-            .require("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY")?
-            .to_owned(),
+        secret_access_key: environment.require_secret("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY")?,
         placement,
         pool_bucket,
     }))
@@ -314,8 +327,8 @@ pub fn controlplane(
         .unwrap_or("http://127.0.0.1:9000");
     Ok(Controlplane {
         http: arguments.http,
-        health: health_of(arguments.http)?,
-        database_url: environment.require("DATABASE_URL")?.to_owned(),
+        health: health(environment, arguments.http)?,
+        database_url: environment.require_secret("DATABASE_URL")?,
         master_key: environment.require_secret("VAULTAIRE_MASTER_KEY")?,
         admin_token: environment.require_secret("VAULTAIRE_ADMIN_TOKEN")?,
         public_url: url("VAULTAIRE_PUBLIC_URL", &public)?,
@@ -343,6 +356,7 @@ pub struct Dataplane {
     pub domains: Vec<String>,
     pub tls: Option<dataplane::Tls>,
     pub drain_delay: Duration,
+    pub metrics_tenants: usize,
 }
 
 pub fn dataplane(
@@ -352,7 +366,7 @@ pub fn dataplane(
     let own_address = || arguments.s3.to_string();
     Ok(Dataplane {
         listen: arguments.s3,
-        health: health_of(arguments.s3)?,
+        health: health(environment, arguments.s3)?,
         control_url: environment
             .require("VAULTAIRE_CONTROL_URL")?
             .split(',')
@@ -375,6 +389,7 @@ pub fn dataplane(
         drain_delay: Duration::from_secs(
             seconds(environment, "VAULTAIRE_DRAIN_DELAY_SECONDS", 0)?.into(),
         ),
+        metrics_tenants: metrics_tenants(environment)?,
     })
 }
 
@@ -389,6 +404,14 @@ fn seconds(environment: &Environment, name: &str, default: u32) -> anyhow::Resul
     })
 }
 
+fn metrics_tenants(environment: &Environment) -> anyhow::Result<usize> {
+    let text = environment.get("VAULTAIRE_METRICS_TENANTS").unwrap_or("20");
+    let count = text.parse().ok().filter(|count| *count <= 1000);
+    count.with_context(|| {
+        format!("VAULTAIRE_METRICS_TENANTS is {text:?}; it is a number from 0 to 1000.")
+    })
+}
+
 fn tls(environment: &Environment) -> anyhow::Result<Option<dataplane::Tls>> {
     let (certificate, key) = ("VAULTAIRE_TLS_CERT_FILE", "VAULTAIRE_TLS_KEY_FILE");
     match (environment.get(certificate), environment.get(key)) {
@@ -399,6 +422,39 @@ fn tls(environment: &Environment) -> anyhow::Result<Option<dataplane::Tls>> {
         })),
         _ => bail!("{certificate} and {key} are set together or not at all."),
     }
+}
+
+/// What `up` hands on to its control plane as it is, read as that will read it.
+pub fn handed_on(environment: &Environment) -> anyhow::Result<()> {
+    engine(environment)?;
+    environment.secret("DATABASE_URL")?;
+    dashboard::mail(environment)?;
+    dashboard::trusted_proxies(environment)?;
+    billing::stripe(environment)?;
+    billing::webhooks_to_private(environment)?;
+    Ok(())
+}
+
+fn health(environment: &Environment, plane: SocketAddr) -> anyhow::Result<SocketAddr> {
+    let health = match health_address(environment)? {
+        Some(health) => health,
+        None => health_of(plane)?,
+    };
+    ensure!(
+        health.port() != plane.port(),
+        "VAULTAIRE_HEALTH_ADDRESS has the port of the plane itself, {plane}: health and metrics are never public."
+    );
+    Ok(health)
+}
+
+/// Where health and metrics were set to be.
+pub fn health_address(environment: &Environment) -> anyhow::Result<Option<SocketAddr>> {
+    const NAME: &str = "VAULTAIRE_HEALTH_ADDRESS";
+    let text = environment.get(NAME);
+    let address = text.map(|text| text.parse().map_err(|_| text)).transpose();
+    address.map_err(|text| {
+        anyhow!("{NAME} is {text:?}; it is an address and a port, such as 0.0.0.0:9001.")
+    })
 }
 
 /// Health and metrics of a plane: its port + 1, on the same address if that is loopback, else on loopback, so that
@@ -444,11 +500,4 @@ fn url(name: &str, value: &str) -> anyhow::Result<String> {
 mod tests;
 
 #[cfg(test)]
-pub fn test_environment(pairs: &[(&str, &str)]) -> Environment {
-    Environment(
-        pairs
-            .iter()
-            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-            .collect(),
-    )
-}
+pub use environment::test_environment;

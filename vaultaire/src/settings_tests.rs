@@ -160,6 +160,100 @@ fn a_secret_comes_from_its_file_or_the_environment_but_not_from_both() {
     assert!(empty.contains("is empty"), "{empty}");
 }
 
+/// Docker and Kubernetes mount secrets as files.
+#[test]
+fn every_secret_can_be_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("secret");
+    let path = file.to_str().unwrap();
+    let secrets = [
+        ("DATABASE_URL", "postgres://db/v"),
+        ("VAULTAIRE_MASTER_KEY", "k"),
+        ("VAULTAIRE_ADMIN_TOKEN", "t"),
+        ("VAULTAIRE_ENGINE_SECRET_ACCESS_KEY", "secret"),
+        ("VAULTAIRE_SMTP_URL", "smtps://u:p@mail.example"),
+        ("STRIPE_SECRET_KEY", "sk_test_1"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
+    ];
+    let others = [
+        ("VAULTAIRE_MAIL_FROM", "a@b.example"),
+        ("STRIPE_SECRET_KEY", "sk_test_1"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_1"),
+    ];
+    for (name, secret) in secrets {
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        let as_file = format!("{name}_FILE");
+        let alone: Vec<_> = others
+            .into_iter()
+            .chain([(name, ""), (as_file.as_str(), path)])
+            .collect();
+        let settings = with(&alone).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let stripe = settings.stripe.unwrap();
+        let smtp = match settings.mail {
+            controlplane::MailConfig::Smtp { url, .. } => url,
+            controlplane::MailConfig::Folder(_) => String::new(),
+        };
+        let read = match name {
+            "DATABASE_URL" => settings.database_url,
+            "VAULTAIRE_MASTER_KEY" => settings.master_key,
+            "VAULTAIRE_ADMIN_TOKEN" => settings.admin_token,
+            "VAULTAIRE_ENGINE_SECRET_ACCESS_KEY" => settings.engine.secret_access_key,
+            "VAULTAIRE_SMTP_URL" => smtp,
+            "STRIPE_SECRET_KEY" => stripe.secret_key,
+            _ => stripe.webhook_secret,
+        };
+        assert_eq!(read, secret, "{name}");
+
+        let both: Vec<_> = others
+            .into_iter()
+            .chain([(name, secret), (as_file.as_str(), path)])
+            .collect();
+        let refused = refusal(&both);
+        assert!(
+            refused.contains(&format!("Both {name} and {as_file}")),
+            "{refused}"
+        );
+
+        std::fs::remove_file(&file).unwrap();
+        let refused = with(&alone).err().expect("refused");
+        assert!(format!("{refused:#}").contains(path), "{refused:#}");
+    }
+}
+
+#[test]
+fn health_listens_where_it_is_told_but_never_on_the_planes_own_port() {
+    let health = |address| with(&[("VAULTAIRE_HEALTH_ADDRESS", address)]);
+    let found = health("0.0.0.0:9100").unwrap().health;
+    assert_eq!(found, "0.0.0.0:9100".parse().unwrap());
+    assert_eq!(
+        health("").unwrap().health,
+        "127.0.0.1:8081".parse().unwrap()
+    );
+    for (address, why) in [("0.0.0.0:8080", "never public"), ("9100", "such as")] {
+        let refused = refusal(&[("VAULTAIRE_HEALTH_ADDRESS", address)]);
+        assert!(refused.contains(why), "{refused}");
+    }
+}
+
+#[test]
+fn a_misspelt_setting_is_found_and_the_right_one_named() {
+    let set = environment(&[
+        ("VAULTAIRE_SMPT_URL", "smtps://u:p@mail.example"),
+        ("VAULTAIRE_REGION", "eu-west-1"),
+        ("VAULTAIRE_SOMETHING_ELSE", "1"),
+        ("OTHER", "1"),
+    ]);
+    let unknown = set.unknown();
+    let unknown: Vec<_> = unknown.iter().map(|u| (u.name.as_str(), u.meant)).collect();
+    assert_eq!(
+        unknown,
+        [
+            ("VAULTAIRE_SMPT_URL", Some("VAULTAIRE_SMTP_URL")),
+            ("VAULTAIRE_SOMETHING_ELSE", None),
+        ]
+    );
+}
+
 #[test]
 fn an_address_without_a_scheme_is_refused() {
     assert!(

@@ -1,7 +1,7 @@
 //! Charts as geometry: figures in, paths and words out, for `partials/chart.html` to draw as inline SVG. Nothing here
 //! knows of requests or pages, and colours are the style sheet's.
 
-use crate::figures::{Size, count};
+use crate::figures::{Size, count, money};
 
 /// Of the drawing, which the page stretches to whatever room there is.
 const HEIGHT: f64 = 100.0;
@@ -10,16 +10,19 @@ const COLUMN: usize = 10;
 const LEAST: f64 = 0.8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub enum Unit<'a> {
     Bytes,
     Count,
+    /// The smallest unit of this currency.
+    Money(&'a str),
 }
 
-impl Unit {
+impl Unit<'_> {
     pub fn words(self, figure: u64) -> String {
         match self {
             Self::Bytes => Size::of(figure).to_string(),
             Self::Count => count(figure),
+            Self::Money(currency) => money(i64::try_from(figure).unwrap_or(i64::MAX), currency),
         }
     }
 }
@@ -41,9 +44,9 @@ pub struct Series {
 
 /// What is to be drawn. Every series has as many values as there are labels.
 pub struct Plot<'a> {
-    pub id: &'static str,
+    pub id: String,
     pub title: &'static str,
-    pub unit: Unit,
+    pub unit: Unit<'a>,
     pub shape: Shape,
     /// The name of each column.
     pub labels: &'a [String],
@@ -57,7 +60,7 @@ pub struct Plot<'a> {
 /// As `partials/chart.html` draws it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Chart {
-    pub id: &'static str,
+    pub id: String,
     pub title: &'static str,
     /// What there is now, or was in all.
     pub headline: String,
@@ -101,7 +104,7 @@ impl Plot<'_> {
         let width = self.labels.len().max(1) * COLUMN;
         let scale = [top, top / 2, 0].map(|figure| self.unit.words(figure));
         Chart {
-            id: self.id,
+            id: self.id.clone(),
             title: self.title,
             headline: self.headline(&totals),
             width,
@@ -223,11 +226,13 @@ impl Plot<'_> {
 }
 
 /// The smallest of 2, 4, 6, 8, 10, 20, … that is no less, so that half of it is a whole number too. Bytes reach at
-/// least to a kilobyte.
-fn nice(figure: u64, unit: Unit) -> u64 {
+/// least to a kilobyte, money to two whole ones.
+fn nice(figure: u64, unit: Unit<'_>) -> u64 {
     let least = match unit {
         Unit::Bytes => 1000,
         Unit::Count => 2,
+        // Two dollars: half of it has no cents.
+        Unit::Money(_) => 200,
     };
     let mut step = 1_u64;
     loop {

@@ -6,7 +6,7 @@ fn labels(count: usize) -> Vec<String> {
 
 fn plot(labels: &[String], shape: Shape, series: Vec<Series>) -> Plot<'_> {
     Plot {
-        id: "requests",
+        id: "requests".to_owned(),
         title: "Requests",
         unit: Unit::Count,
         shape,
@@ -93,6 +93,9 @@ fn the_scale_is_even_and_no_less_than_the_figures() {
     }
     assert_eq!(nice(17_800_000, Unit::Bytes), 20_000_000);
     assert_eq!(nice(3, Unit::Bytes), 1000);
+    assert_eq!(nice(0, Unit::Money("usd")), 200);
+    assert_eq!(nice(449_700, Unit::Money("usd")), 600_000);
+    assert_eq!(Unit::Money("usd").words(449_700), "$4,497");
     assert!(nice(u64::MAX, Unit::Bytes) >= u64::MAX / 2);
 }
 

@@ -9,8 +9,10 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{Html, IntoResponse, Response};
 use controlplane::Error;
+use controlplane::accounts::Session;
 use http::{HeaderValue, StatusCode, header};
 
+use crate::pages::{Here, Shell};
 use crate::request_id::RequestId;
 
 /// What a handler answers when it cannot show its page.
@@ -114,6 +116,8 @@ struct FailurePage<'a> {
     detail: &'a str,
     show_request_id: bool,
     request_id: &'a str,
+    /// An operator looks at somebody's dashboard, where this is not one of the operators' own pages.
+    looked_at: Option<Shell<'a>>,
     /// Where the reader is at home.
     home: (&'a str, &'a str),
 }
@@ -140,6 +144,10 @@ pub async fn render(request: Request, next: Next) -> Response {
         detail: detail.map_or(fallback, |detail| &detail.0),
         show_request_id: status.is_server_error(),
         request_id: request_id.as_ref().map_or("", RequestId::as_str),
+        looked_at: parts
+            .extensions
+            .get::<Session>()
+            .map(|session| Shell::new(session, Here::Overview)),
         home: match of_operators {
             true => ("/admin", "Operators’ area"),
             false => ("/dashboard", "Dashboard"),

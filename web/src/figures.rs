@@ -101,12 +101,7 @@ pub fn money(cents: i64, currency: &str) -> String {
 
 /// Millionths of a cent: `4_000_000` → `$0.04`, `375_000` → `$0.00375`.
 pub fn unit_price(micros: i64, currency: &str) -> String {
-    let micros = micros.unsigned_abs();
-    let (whole, rest) = (micros / 100_000_000, micros % 100_000_000);
-    let digits = format!("{rest:08}");
-    let (two, more) = digits.split_at(2);
-    let more = more.trim_end_matches('0');
-    let amount = format!("{}.{two}{more}", count(whole));
+    let amount = amount(micros);
     match currency {
         "usd" => format!("${amount}"),
         "eur" => format!("€{amount}"),
@@ -114,16 +109,62 @@ pub fn unit_price(micros: i64, currency: &str) -> String {
     }
 }
 
+/// Millionths of a cent without a currency, as [`micros`] reads them: `4_000_000` → `0.04`.
+pub fn amount(micros: i64) -> String {
+    let micros = micros.unsigned_abs();
+    let (whole, rest) = (micros / 100_000_000, micros % 100_000_000);
+    let digits = format!("{rest:08}");
+    let (two, more) = digits.split_at(2);
+    let more = more.trim_end_matches('0');
+    format!("{}.{two}{more}", count(whole))
+}
+
 /// `250` or `1,250.50` → cents; `None` where it is no amount.
 pub fn cents(text: &str) -> Option<i64> {
-    let text = text.trim().trim_start_matches('$').replace(',', "");
+    decimal(text.trim().trim_start_matches('$'), 2)
+}
+
+/// `0.04` → `4_000_000`, millionths of a cent; `None` where it is no amount.
+pub fn micros(text: &str) -> Option<i64> {
+    decimal(text.trim().trim_start_matches('$'), 8)
+}
+
+/// Digits, with so many of them at most after a point, as a whole number of the last one's unit.
+fn decimal(text: &str, places: usize) -> Option<i64> {
+    let text = text.replace(',', "");
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > 2 {
+    if whole.is_empty() || !digits(whole) || !digits(fraction) || fraction.len() > places {
         return None;
     }
-    let cents = format!("{whole}{fraction:0<2}");
-    cents.parse().ok()
+    format!("{whole}{fraction:0<places$}").parse().ok()
+}
+
+/// `40 TB`, `1.5GB`, `1,000` → bytes; `None` where it is no size, or no whole number of bytes.
+pub fn bytes(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let end = text.find(|letter: char| letter.is_ascii_alphabetic());
+    let (number, unit) = text.split_at(end.unwrap_or(text.len()));
+    let places = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" | "byte" | "bytes" => 0,
+        "kb" => 3,
+        "mb" => 6,
+        "gb" => 9,
+        "tb" => 12,
+        "pb" => 15,
+        _ => return None,
+    };
+    decimal(number.trim(), places)
+}
+
+/// As [`bytes`] reads it back: in a large unit where that keeps every byte.
+pub fn exact(figure: i64) -> String {
+    let size = Size::of(figure.max(0).unsigned_abs());
+    let short = format!("{} {}", size.amount, size.unit);
+    match bytes(&short) == Some(figure) {
+        true => short,
+        false => count(figure.max(0).unsigned_abs()),
+    }
 }
 
 /// A moment, in the three ways in which pages write it.
@@ -201,6 +242,47 @@ mod tests {
         assert_eq!(cents("0.05"), Some(5));
         for bad in ["", "-1", "1.234", "a", "1e3", ".", "99999999999999999999"] {
             assert_eq!(cents(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_size_is_read_to_the_byte_and_written_so_that_it_is_read_again() {
+        for (text, read) in [
+            ("40 TB", 40_000_000_000_000),
+            ("1.5gb", 1_500_000_000),
+            ("1,000", 1000),
+            ("999 bytes", 999),
+            ("0", 0),
+            ("25\u{a0}GB", 25_000_000_000),
+        ] {
+            assert_eq!(bytes(text), Some(read), "{text}");
+        }
+        for bad in [
+            "",
+            "TB",
+            "1.5",
+            "-1 GB",
+            "1 XB",
+            "1 GiB",
+            "1.0005 kB",
+            "99999 PB",
+        ] {
+            assert_eq!(bytes(bad), None, "{bad}");
+        }
+        assert_eq!(exact(40_000_000_000_000), "40 TB");
+        assert_eq!(exact(1_500_000_000), "1.5 GB");
+        for figure in [0, 1, 999, 1001, 1_999_999_999, 40_000_000_000_001] {
+            assert_eq!(bytes(&exact(figure)), Some(figure));
+        }
+    }
+
+    #[test]
+    fn a_price_of_a_unit_is_read_as_it_is_written() {
+        assert_eq!(micros("0.04"), Some(4_000_000));
+        assert_eq!(micros("$0.00375"), Some(375_000));
+        assert_eq!(micros("0.123456789"), None);
+        for figure in [0, 1, 375_000, 4_000_000, 150_000_000_000] {
+            assert_eq!(micros(&amount(figure)), Some(figure));
         }
     }
 

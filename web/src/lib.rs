@@ -28,10 +28,10 @@ use tower_http::limit::RequestBodyLimitLayer;
 
 use crate::pages::{
     access_keys, account, api_tokens, audit_log, billing, buckets, change_email, change_password,
-    confirm_signup, connect, create_access_key, dashboard, delete_account, email_links,
-    forgot_password, invitation, landing, login, login_code, login_passkey, logout, member,
-    members, passkeys, recovery_codes, refusal, refusals, reset_password, revoke_access_key,
-    rotate_access_key, second_step, settings, signup, usage,
+    confirm_signup, connect, create_access_key, dashboard, delete_account, dismiss_notice,
+    email_links, forgot_password, invitation, landing, login, login_code, login_passkey, logout,
+    member, members, passkeys, recovery_codes, refusal, refusals, reset_password,
+    revoke_access_key, rotate_access_key, second_step, settings, signup, usage,
 };
 
 /// The largest form that is read, in bytes; and the one that bears the names of a page of objects, each of up to 1,024
@@ -303,6 +303,11 @@ fn tenants() -> Vec<(&'static str, Access, MethodRouter<App>)> {
     vec![
         ("/dashboard", Access::only(Act::View), get(dashboard::show)),
         (
+            "/notices/{notice_id}/dismiss",
+            Access::only(Act::View),
+            post(dismiss_notice::submit),
+        ),
+        (
             "/access-keys",
             Access::changed_by(Act::ManageAccessKeys),
             get(access_keys::show).post(create_access_key::submit),
@@ -428,6 +433,7 @@ pub fn routes(cp: ControlPlane) -> Router {
         .fallback(failure::no_such_page)
         .layer(from_fn_with_state(app.clone(), forgery::refuse_foreign))
         .layer(CatchPanicLayer::custom(failure::panicked))
+        .layer(from_fn_with_state(app.clone(), session::note_look))
         .layer(from_fn(failure::render))
         .layer(from_fn(theme::remember))
         .layer(from_fn_with_state(app.clone(), security_headers::set))

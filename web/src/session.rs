@@ -113,14 +113,35 @@ pub async fn require(State(door): State<Door>, mut request: Request, next: Next)
     }
 }
 
+/// Middleware: leaves with a refusal whose dashboard an operator looks at, so that its page says so too.
+pub async fn note_look(State(app): State<App>, request: Request, next: Next) -> Response {
+    let of_operators = request.uri().path().starts_with("/admin");
+    let headers = request.headers().clone();
+    let mut response = next.run(request).await;
+    let failed = response.status().is_client_error() || response.status().is_server_error();
+    if failed
+        && !of_operators
+        // Without an answer there is a page all the same.
+        && let Ok(Some(session)) = look(&app, &headers).await
+    {
+        response.extensions_mut().insert(session);
+    }
+    response
+}
+
 /// An operator's look, if there is one, else the member's own session. The look's token is none.
 async fn found(app: &App, headers: &HeaderMap) -> Result<Option<(Session, SessionToken)>, Failure> {
-    if let Some((operator, _)) = admin::frame::find(app, headers).await?
-        && let Some(looking) = impersonation::current(&app.cp, &operator).await?
-    {
+    if let Some(looking) = look(app, headers).await? {
         return Ok(Some((looking, SessionToken::from(String::new()))));
     }
     find(app, headers).await
+}
+
+async fn look(app: &App, headers: &HeaderMap) -> Result<Option<Session>, Failure> {
+    let Some((operator, _)) = admin::frame::find(app, headers).await? else {
+        return Ok(None);
+    };
+    Ok(impersonation::current(&app.cp, &operator).await?)
 }
 
 /// The session that the cookie names, if there is one and it still holds.

@@ -57,6 +57,10 @@ pub struct Allotment {
     /// In place of all that the node was told before, rather than beside it.
     #[serde(default)]
     pub whole: bool,
+    /// Others are to serve in this node's place: it says so to whoever asks whether it is ready, and gives back what it
+    /// holds of quotas. What comes nevertheless it goes on serving.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
     #[serde(default)]
     pub tenants: Vec<TenantShares>,
 }
@@ -76,6 +80,9 @@ pub struct TenantShares {
 pub struct Allotted {
     pub number: i64,
     pub floor: u32,
+    /// As [`Allotment::draining`], from a node that goes by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub draining: bool,
     #[serde(default)]
     pub tenants: Vec<HeldShares>,
 }

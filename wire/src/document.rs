@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::{Resource, Revision, SigningKeys};
 
@@ -80,7 +80,11 @@ pub struct AccessKey {
     pub status: AccessKeyStatus,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
-    #[serde(default, skip_serializing_if = "Scope::is_everything")]
+    #[serde(
+        default,
+        skip_serializing_if = "Scope::is_everything",
+        deserialize_with = "Scope::or_nothing"
+    )]
     pub scope: Scope,
     /// For the settings' region: one a day, from seven days back (for as long lives a presigned URL) to eight days ahead.
     /// Never the secret.
@@ -97,7 +101,8 @@ pub enum AccessKeyStatus {
     Unknown,
 }
 
-/// What an access key is limited to. The default is everything that the tenant may do.
+/// What an access key is limited to. The default is everything that the tenant may do. In a tenant's document a field that is
+/// not known makes it allow nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Scope {
     /// Names of the tenant's buckets; empty means all of them.
@@ -117,6 +122,28 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// A scope with a field that is not known limits the key in a way that nobody here can keep to: it allows nothing.
+    fn or_nothing<'de, D: Deserializer<'de>>(from: D) -> Result<Scope, D::Error> {
+        const KNOWN: [&str; 5] = [
+            "buckets",
+            "prefixes",
+            "permission",
+            "actions",
+            "source_addresses",
+        ];
+        let fields = serde_json::Map::deserialize(from)?;
+        let all_known = fields.keys().all(|field| KNOWN.contains(&field.as_str()));
+        let scope = Scope::deserialize(serde_json::Value::Object(fields));
+        let scope: Scope = scope.map_err(serde::de::Error::custom)?;
+        Ok(match all_known {
+            true => scope,
+            false => Scope {
+                permission: Permission::Unknown,
+                ..scope
+            },
+        })
+    }
+
     /// Whether it limits nothing.
     pub fn is_everything(&self) -> bool {
         *self == Self::default()

@@ -18,7 +18,10 @@ pub use document::{
     Limits, Permission, Placement, Scope, Settings, TenantDocument, TenantStatus,
 };
 pub use lease::{Ask, Full, Grant, Grants, Period, Quota, Recall, Resource, Taken};
-pub use message::{FromNode, PROTOCOL_VERSION, Snapshot, SnapshotBegin, ToNode};
+pub use message::{
+    Cause, FromNode, OLDEST_PROTOCOL, PROTOCOL_VERSION, Snapshot, SnapshotBegin, ToNode, Traced,
+    negotiate,
+};
 pub use node_api::{
     BUCKETS_PATH, BucketChanged, BucketSetting, CreateBucket, DeleteBucket, JOIN_PATH, Join,
     Joined, NODE_AUDIENCE, NodeClaims, Problem, STREAM_PATH, SetBucket,

@@ -8,8 +8,19 @@ use crate::{
     TenantDocument, UsageLine,
 };
 
-/// A node says the version that it speaks; a control plane that does not know it closes the stream.
+/// The version that this release speaks. It rises when a neighbour must know whom it speaks with; what only adds fields
+/// or messages raises nothing.
 pub const PROTOCOL_VERSION: u32 = 2;
+/// The oldest that this release still speaks. It rises one release after [`PROTOCOL_VERSION`] at the earliest.
+pub const OLDEST_PROTOCOL: u32 = 2;
+
+/// What a stream is spoken in between this release and one that says `theirs`: the lower of both, if this release speaks
+/// it and the other is a neighbour. `None`: they do not understand each other.
+pub fn negotiate(theirs: u32) -> Option<u32> {
+    let spoken = theirs.min(PROTOCOL_VERSION);
+    let neighbours = theirs.abs_diff(PROTOCOL_VERSION) <= 1;
+    (neighbours && spoken >= OLDEST_PROTOCOL).then_some(spoken)
+}
 
 /// From a node to the control plane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +43,9 @@ pub enum FromNode {
         /// Nothing was refused since the last snapshot: the node lacks no change up to its revision.
         #[serde(default)]
         whole: bool,
+        /// The node's time of day, to compare.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at: Option<DateTime<Utc>>,
     },
     /// Everything up to this revision is applied, and on disk. A snapshot is acknowledged once, at its end; each
     /// [`ToNode::Refresh`] by itself.
@@ -69,6 +83,9 @@ pub enum FromNode {
         ledger: String,
     },
     Ask(Ask),
+    /// The node was drained and ends: all that it answered is booked, and it holds nothing any more. Answered with
+    /// [`ToNode::Left`].
+    Leave,
     #[serde(other)]
     Unknown,
 }
@@ -121,8 +138,29 @@ pub enum ToNode {
     Renew {
         ledger: String,
     },
+    /// What the node held is others' now. It may come back whenever it likes.
+    Left,
     #[serde(other)]
     Unknown,
+}
+
+/// A message with the trace that its change belongs to beside it. Whoever does not know of it reads the message alone.
+#[derive(Debug, Serialize)]
+pub struct Traced<'a> {
+    #[serde(flatten)]
+    pub message: &'a ToNode,
+    /// As W3C trace context writes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
+}
+
+/// What stands beside a message, and which change it is.
+#[derive(Debug, Deserialize)]
+pub struct Cause {
+    #[serde(default)]
+    pub revision: Revision,
+    #[serde(default)]
+    pub traceparent: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -168,5 +206,33 @@ impl Snapshot {
             });
         let end = ToNode::SnapshotEnd { revision };
         [begin].into_iter().chain(pages).chain([end]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_stands_beside_a_message_and_whoever_knows_none_reads_the_message() {
+        let message = ToNode::SnapshotEnd { revision: 7 };
+        let traceparent =
+            Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned());
+        let traced = Traced {
+            message: &message,
+            traceparent: traceparent.clone(),
+        };
+        let text = serde_json::to_string(&traced).unwrap();
+        assert_eq!(serde_json::from_str::<ToNode>(&text).unwrap(), message);
+        let cause: Cause = serde_json::from_str(&text).unwrap();
+        assert_eq!((cause.revision, cause.traceparent), (7, traceparent));
+        let alone = Traced {
+            message: &message,
+            traceparent: None,
+        };
+        let text = serde_json::to_string(&alone).unwrap();
+        assert_eq!(text, serde_json::to_string(&message).unwrap());
+        let cause: Cause = serde_json::from_str(&text).unwrap();
+        assert_eq!(cause.traceparent, None);
     }
 }

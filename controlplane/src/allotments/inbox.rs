@@ -1,6 +1,7 @@
 //! What nodes say of shares, demand and refusals, written down in the order in which it came. Nobody waits for it but the
 //! next round.
 
+use chrono::{DateTime, Utc};
 use tokio::sync::mpsc;
 use wire::{Allotted, Demand, FromNode};
 
@@ -40,7 +41,7 @@ async fn write(cp: &ControlPlane, messages: Vec<(NodeId, FromNode)>) -> Result<(
                 due = true;
             }
             FromNode::Allotted(allotted) => {
-                acknowledge(tx.connection(), node, allotted).await?;
+                acknowledge(tx.connection(), node, allotted, cp.clock().now()).await?;
                 due = true;
             }
             FromNode::Refusals { refusals } => refused.push((node, refusals)),
@@ -77,9 +78,13 @@ async fn acknowledge(
     conn: &mut sqlx::PgConnection,
     node: NodeId,
     allotted: Allotted,
+    now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     let floor = signed(allotted.floor);
     allotments::acknowledge_floor(conn, node.0, allotted.number, floor).await?;
+    if allotted.draining {
+        allotments::acknowledge_drain(conn, node.0, now).await?;
+    }
     for held in allotted.tenants {
         let Ok(tenant) = held.tenant_id.parse::<TenantId>() else {
             continue;

@@ -100,6 +100,7 @@ pub(crate) async fn welcome(cp: &ControlPlane, node: NodeId) -> Result<ToNode, E
         floor: floor.unsigned_abs(),
         hold_seconds: cp.config().share_hold_seconds,
         whole: true,
+        draining: me.is_some_and(|row| row.draining_at.is_some()),
         tenants: rows.iter().map(tenant_shares).collect(),
     }))
 }
@@ -210,6 +211,7 @@ async fn tell_once(cp: &ControlPlane) -> Result<(), Error> {
             floor: node.floor.unsigned_abs(),
             hold_seconds: cp.config().share_hold_seconds,
             whole: false,
+            draining: node.draining_at.is_some(),
             tenants: rows.iter().map(tenant_shares).collect(),
         };
         if cp.push().outboxes.send(id, ToNode::Allotment(message)) {

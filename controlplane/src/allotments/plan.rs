@@ -15,6 +15,9 @@ const QUIET: TimeDelta = TimeDelta::seconds(5);
 /// How often it is written down that a tenant is busy.
 const BUSY_EVERY: TimeDelta = TimeDelta::seconds(1);
 
+/// A part that was halved so often is nothing.
+const GONE_AFTER: u32 = 7;
+
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub id: Uuid,
@@ -24,6 +27,8 @@ pub(crate) struct Node {
     pub gone: bool,
     /// It was cut off for longer than its signing keys reach, or never connected.
     pub forgotten: bool,
+    /// It is drained: its part of the floors is halved so many times.
+    pub halvings: Option<u32>,
     pub floor: Grant,
     pub acked: bool,
     pub changed: bool,
@@ -98,12 +103,10 @@ fn floors(nodes: &mut [Node], tenants: &[Tenant]) -> bool {
         .filter(|node| !node.reachable)
         .map(|node| u64::from(node.floor.used()))
         .sum();
-    let reachable = nodes.iter().filter(|node| node.reachable).count() as u64;
-    if reachable == 0 {
+    if !nodes.iter().any(|node| node.reachable) {
         return true;
     }
-    let target = u64::from(WHOLE).saturating_sub(bound) / reachable;
-    let target = u32::try_from(target).unwrap_or(WHOLE);
+    let parts = parts(nodes, u64::from(WHOLE).saturating_sub(bound));
     // A tenant that is divided by demand does not see floors grow: its shares must be told first, everywhere.
     let fixed = |id: Uuid| {
         tenants
@@ -118,10 +121,8 @@ fn floors(nodes: &mut [Node], tenants: &[Tenant]) -> bool {
     };
     let targets: Vec<Option<u32>> = nodes
         .iter()
-        .map(|node| {
-            let may_grow = target <= node.floor.share || fixed(node.id);
-            (node.reachable && may_grow).then_some(target)
-        })
+        .zip(&parts)
+        .map(|(node, part)| part.filter(|target| *target <= node.floor.share || fixed(node.id)))
         .collect();
     let mut grants: Vec<Grant> = nodes.iter().map(|node| node.floor).collect();
     step(&mut grants, &targets);
@@ -134,8 +135,32 @@ fn floors(nodes: &mut [Node], tenants: &[Tenant]) -> bool {
     }
     nodes
         .iter()
-        .filter(|node| node.reachable)
-        .all(|node| node.acked && node.floor.share == target)
+        .zip(parts)
+        .all(|(node, part)| part.is_none_or(|target| node.acked && node.floor.share == target))
+}
+
+/// Each reachable node's part of what is free. One that is drained has less and less, then nothing: what comes to it
+/// nevertheless is demand, and is divided as such.
+fn parts(nodes: &[Node], free: u64) -> Vec<Option<u32>> {
+    let reachable = || nodes.iter().filter(|node| node.reachable);
+    let even = free / (reachable().count() as u64).max(1);
+    let stays = |node: &&Node| node.halvings.is_none();
+    let staying = reachable().filter(stays).count() as u64;
+    let eased = |node: &Node| match node.halvings {
+        Some(halvings) if staying > 0 && halvings >= GONE_AFTER => Some(0),
+        Some(halvings) if staying > 0 => Some(even >> halvings),
+        _ => None,
+    };
+    let left: u64 = reachable().filter_map(eased).sum();
+    let rest = match staying {
+        0 => even,
+        staying => free.saturating_sub(left) / staying,
+    };
+    let part = |node: &Node| u32::try_from(eased(node).unwrap_or(rest)).unwrap_or(WHOLE);
+    nodes
+        .iter()
+        .map(|node| node.reachable.then(|| part(node)))
+        .collect()
 }
 
 fn divide(nodes: &[Node], tenant: &mut Tenant, settled: bool, now: DateTime<Utc>) {

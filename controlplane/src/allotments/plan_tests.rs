@@ -97,6 +97,7 @@ impl World {
             reachable: false,
             gone: false,
             forgotten: false,
+            halvings: None,
             floor: Grant::default(),
             acked: true,
             changed: false,
@@ -353,6 +354,49 @@ fn floors_are_even_and_a_tenant_without_demand_has_no_rows() {
         assert_eq!(process.floor, WHOLE / 3);
     }
     assert!(world.tenants.iter().all(|tenant| tenant.rows.is_empty()));
+}
+
+#[test]
+fn a_drained_node_hands_its_floor_over_by_halves_and_has_it_again_when_it_stays() {
+    let mut world = fleet(3);
+    let mut before = WHOLE / 3;
+    for halvings in 1..=GONE_AFTER {
+        world.nodes[0].halvings = Some(halvings);
+        world.quick_round();
+        world.quick_round();
+        let floor = world.processes[0].floor;
+        assert!(floor <= before / 2 + 1, "{halvings}: {floor}");
+        before = floor;
+        let others = [1, 2].map(|at| world.processes[at].floor);
+        assert_eq!(others[0], others[1]);
+        assert!(u64::from(floor) + 2 * u64::from(others[0]) >= u64::from(WHOLE) - 3);
+    }
+    assert_eq!(world.processes[0].floor, 0);
+    assert_eq!(world.processes[1].floor, WHOLE / 2);
+    // What comes to it nevertheless is served: demand is divided, not floors.
+    world.demand(0, 0, 50);
+    world.quick_round();
+    world.quick_round();
+    assert!(world.share(0, 0) >= 50, "{}", world.share(0, 0));
+    world.demand(0, 0, 0);
+    world.nodes[0].halvings = None;
+    world.pass(10);
+    for _ in 0..6 {
+        world.quick_round();
+    }
+    assert_eq!(world.processes[0].floor, WHOLE / 3);
+}
+
+#[test]
+fn where_every_node_is_drained_they_serve_as_before() {
+    let mut world = fleet(2);
+    for node in &mut world.nodes {
+        node.halvings = Some(GONE_AFTER);
+    }
+    world.quick_round();
+    world.quick_round();
+    assert_eq!(world.processes[0].floor, WHOLE / 2);
+    assert_eq!(world.processes[1].floor, WHOLE / 2);
 }
 
 /// Two rounds: one that takes, one that gives.

@@ -19,6 +19,8 @@ const FRESH: TimeDelta = TimeDelta::seconds(3);
 const MARGIN: TimeDelta = TimeDelta::seconds(60);
 /// A node that was cut off serves for as long as its signing keys reach: eight days.
 const FORGET_AFTER: TimeDelta = TimeDelta::days(9);
+/// A drained node's part of the floors is halved at once, and again after each of these.
+const HALVE_EVERY: TimeDelta = TimeDelta::seconds(3);
 
 pub(super) struct Fleet {
     pub nodes: Vec<Node>,
@@ -141,6 +143,10 @@ fn node(
         gone: !reachable
             && (dead.contains(&NodeId(row.id)) || silent.is_none_or(|time| time > hold + MARGIN)),
         forgotten: !reachable && silent.is_none_or(|time| time > FORGET_AFTER),
+        halvings: row.draining_at.map(|since| {
+            let passed = (now - since).num_seconds() / HALVE_EVERY.num_seconds();
+            u32::try_from(passed + 1).unwrap_or(1)
+        }),
         floor: Grant {
             share: row.floor.unsigned_abs(),
             held: row.floor_held.unsigned_abs(),

@@ -16,10 +16,12 @@ use wire::{Action, Permission, Scope};
 
 use super::billing;
 use super::deletions;
-use super::fleet::{create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
+use super::fleet::{self, create_join_token, list_nodes, list_refusals, remove_node, show_refusal};
+use super::jobs;
 use super::json::Body;
 use super::node::bearer;
 use super::operators;
+use super::revenue;
 use super::tenant;
 use super::tenants as search;
 use super::usage;
@@ -110,6 +112,7 @@ fn own_routes() -> Vec<Route> {
         (Method::POST, "/nodes/{id}/accept", post(accept_node)),
         (Method::POST, "/join-tokens", post(create_join_token)),
         (Method::GET, "/audit/verify", get(super::audit::verify)),
+        (Method::GET, "/diagnosis", get(super::fleet::diagnosis)),
         (Method::GET, "/operators", get(operators::list)),
         (Method::POST, "/operators", post(operators::create)),
         (
@@ -122,6 +125,43 @@ fn own_routes() -> Vec<Route> {
             "/operators/{id}/disable",
             post(operators::disable),
         ),
+    ]
+    .into_iter()
+    .chain(business_routes())
+    .collect()
+}
+
+/// What the business earns, who uses what, what waits, what is sold, and what customers are told.
+fn business_routes() -> Vec<Route> {
+    vec![
+        (Method::GET, "/revenue", get(revenue::show)),
+        (Method::GET, "/usage", get(revenue::top)),
+        (Method::GET, "/refusals", get(revenue::refusals)),
+        (Method::GET, "/refusals/top", get(revenue::top_refusals)),
+        (Method::GET, "/nodes/{id}", get(fleet::show_node)),
+        (Method::POST, "/nodes/{id}/drain", post(fleet::drain_node)),
+        (
+            Method::DELETE,
+            "/nodes/{id}/drain",
+            delete(fleet::undrain_node),
+        ),
+        (Method::GET, "/plans/{id}", get(billing::show_plan)),
+        (
+            Method::POST,
+            "/plans/{id}/retire",
+            post(billing::retire_plan),
+        ),
+        (
+            Method::DELETE,
+            "/plans/{id}/retire",
+            delete(billing::reinstate_plan),
+        ),
+        (Method::GET, "/jobs", get(jobs::list)),
+        (Method::POST, "/jobs/retry", post(jobs::retry_all)),
+        (Method::POST, "/jobs/{kind}/{id}/retry", post(jobs::retry)),
+        (Method::GET, "/notices", get(jobs::list_notices)),
+        (Method::POST, "/notices", post(jobs::create_notice)),
+        (Method::POST, "/notices/{id}/end", post(jobs::end_notice)),
     ]
 }
 

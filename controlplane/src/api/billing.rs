@@ -57,6 +57,36 @@ pub(super) async fn set_plan(
     Ok(Json(offer))
 }
 
+pub(super) async fn show_plan(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = cp.begin_system().await?;
+    Ok(Json(plans::detail(&mut tx, &id).await?))
+}
+
+pub(super) async fn retire_plan(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = begin(&cp, origin).await?;
+    let offer = plans::retire(&mut tx, &cp, &id).await?;
+    tx.commit().await?;
+    Ok(Json(offer))
+}
+
+pub(super) async fn reinstate_plan(
+    State(cp): State<ControlPlane>,
+    Path(id): Path<String>,
+    origin: Origin,
+) -> Result<impl IntoResponse, Error> {
+    let mut tx = begin(&cp, origin).await?;
+    let offer = plans::reinstate(&mut tx, &cp, &id).await?;
+    tx.commit().await?;
+    Ok(Json(offer))
+}
+
 pub(super) async fn show(
     State(cp): State<ControlPlane>,
     Path(id): Path<String>,

@@ -162,6 +162,8 @@ struct WishBody {
     confirm: Option<usize>,
     #[serde(default)]
     remake: Option<usize>,
+    #[serde(default)]
+    tenants: Option<usize>,
 }
 
 /// Answered when it is done, which may take long.
@@ -176,6 +178,7 @@ async fn look_for_drift(
         delete_orphans: body.delete_orphans,
         confirm: body.confirm,
         remake: body.remake,
+        tenants: body.tenants,
     };
     let looking = async move { drift::run(&cp, wish, Actor::Operator, origin).await };
     Ok(Json(to_the_end(looking).await?))

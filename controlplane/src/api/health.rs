@@ -94,5 +94,7 @@ async fn metrics(State(cp): State<ControlPlane>) -> Result<impl IntoResponse, Er
         let (id, revision) = (node.node_id, node.revision);
         let _ = writeln!(text, "vaultaire_node_revision{{node=\"{id}\"}} {revision}");
     }
+    cp.routes().render(&mut text);
+    telemetry::render(&mut text);
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text))
 }

@@ -16,6 +16,8 @@ use crate::{ControlPlane, Error};
 
 const PATIENCE: Duration = Duration::from_secs(5);
 const TRIED_FOR: chrono::Duration = chrono::Duration::days(1);
+/// That a webhook was given up can be looked up, and tried again, for so long.
+const GIVEN_UP_KEPT: chrono::Duration = chrono::Duration::days(7);
 const LONGEST_URL: usize = 2000;
 
 /// A sentence for the form, if it cannot be one.
@@ -114,8 +116,9 @@ pub(super) async fn deliver(cp: &ControlPlane) -> Result<(), Error> {
         match send(cp, &client, &due, private).await {
             Ok(()) => rows::delivered(&mut tx, due.id).await?,
             Err(error) if now - due.created_at > TRIED_FOR => {
-                tracing::warn!(webhook = %due.id, error = format!("{error:#}"), "a webhook was given up");
-                rows::delivered(&mut tx, due.id).await?;
+                let error = format!("{error:#}");
+                tracing::warn!(webhook = %due.id, error, "a webhook was given up");
+                rows::give_up(&mut tx, due.id, now, &error, now - GIVEN_UP_KEPT).await?;
             }
             Err(error) => {
                 let at = now + pause(due.attempts);

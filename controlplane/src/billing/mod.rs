@@ -27,10 +27,12 @@ pub use stripe::{
 };
 pub use usage::{Beyond, Hour, beyond, hours};
 
+use tracing::Instrument as _;
+
 use crate::ids::TenantId;
 use crate::mail::{self, BillingStanding};
 use crate::tenants::Tenant;
-use crate::{ControlPlane, Error, Tx, audit, db, tenants};
+use crate::{ControlPlane, Error, Tx, audit, db, revenue, tenants};
 use ladder::Facts;
 
 /// Moments at which time alone changes something are found so soon.
@@ -99,10 +101,11 @@ pub(crate) async fn settle(
     id: TenantId,
 ) -> Result<Option<Revision>, Error> {
     let tenant = tenants::lock(tx, id).await?;
+    let facts = facts(tx, cp, &tenant).await?;
+    revenue::note(tx, cp, &tenant, &facts).await?;
     if tenant.operator_status == TenantStatus::Deleted {
         return Ok(None);
     }
-    let facts = facts(tx, cp, &tenant).await?;
     let now = cp.clock().now();
     let standing = ladder::standing(&facts, now);
     let before = db::billing::account(tx, id).await?;
@@ -122,6 +125,13 @@ pub(crate) async fn settle(
     }
     db::tenants::set_billing_status(tx, id, status).await?;
     Ok(Some(db::revision::next_for_tenant(tx, id).await?))
+}
+
+/// Writes down what a new tenant pays, which is nothing yet, and on which terms it began.
+pub(crate) async fn begin(tx: &mut Tx, cp: &ControlPlane, id: TenantId) -> Result<(), Error> {
+    let tenant = tenants::by_id(tx, id).await?;
+    let facts = facts(tx, cp, &tenant).await?;
+    revenue::note(tx, cp, &tenant, &facts).await
 }
 
 async fn tell(
@@ -223,8 +233,13 @@ pub async fn look(cp: &ControlPlane) -> Result<(), Error> {
         }
         for id in due {
             let mut tx = cp.begin_system().await?;
-            settle(&mut tx, cp, id).await?;
-            tx.commit().await?;
+            let settling = async {
+                settle(&mut tx, cp, id).await?;
+                tx.commit().await
+            };
+            settling
+                .instrument(telemetry::job("billing.settle"))
+                .await?;
         }
         cp.mailer().wake();
     }

@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use tracing::Instrument as _;
+
 use crate::ids::TenantId;
 use crate::{Actor, ControlPlane, Error, Origin, db};
 
@@ -23,7 +25,9 @@ async fn heal_once(cp: &ControlPlane) -> Result<(), Error> {
     drop(tx);
     for (tenant, name) in left {
         let tenant = TenantId(tenant);
-        let done = super::delete(cp, tenant, &name, Actor::System, Origin::default()).await;
+        let deleting = super::delete(cp, tenant, &name, Actor::System, Origin::default());
+        let deleting = deleting.instrument(telemetry::job("bucket.delete"));
+        let done = deleting.await;
         tracing::info!(%tenant, bucket = %name, ok = done.is_ok(), "a deletion that broke off was taken up");
     }
     Ok(())

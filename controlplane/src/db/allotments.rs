@@ -39,13 +39,15 @@ pub(crate) struct NodeRow {
     pub floor_held: i32,
     pub floor_number: i64,
     pub floor_acked: i64,
+    pub draining_at: Option<DateTime<Utc>>,
 }
 
 pub(crate) async fn nodes(conn: &mut PgConnection) -> Result<Vec<NodeRow>, sqlx::Error> {
     query_as!(
         NodeRow,
-        "SELECT id, s3_address, connected_until, last_seen, floor, floor_held, floor_number, floor_acked
-         FROM nodes WHERE removed_at IS NULL ORDER BY created_at, id"
+        "SELECT id, s3_address, connected_until, last_seen, floor, floor_held, floor_number, floor_acked,
+            draining_at
+         FROM nodes WHERE removed_at IS NULL AND left_at IS NULL ORDER BY created_at, id"
     )
     .fetch_all(conn)
     .await
@@ -215,6 +217,22 @@ pub(crate) async fn acknowledge_floor(
         node,
         number,
         floor
+    )
+    .execute(conn)
+    .await
+    .map(drop)
+}
+
+/// It has heard that it is drained, and says so to whoever asks whether it is ready.
+pub(crate) async fn acknowledge_drain(
+    conn: &mut PgConnection,
+    node: Uuid,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    query!(
+        "UPDATE nodes SET drain_told_at = $2 WHERE id = $1 AND draining_at IS NOT NULL AND drain_told_at IS NULL",
+        node,
+        now
     )
     .execute(conn)
     .await

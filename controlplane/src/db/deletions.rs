@@ -8,7 +8,7 @@ use crate::ids::TenantId;
 use crate::{Error, Tx};
 
 /// One control plane removes: the key of its advisory lock.
-const LOCK: i64 = 0x7661_756c_7472_6d76;
+pub(crate) const LOCK: i64 = 0x7661_756c_7472_6d76;
 
 pub(crate) async fn begin(
     tx: &mut Tx,
@@ -97,6 +97,25 @@ pub(crate) async fn due(
     .fetch_all(tx.connection())
     .await?;
     Ok(ids.into_iter().map(TenantId).collect())
+}
+
+/// The removal did not go through; it is tried again with the next look.
+pub(crate) async fn note_failure(
+    tx: &mut Tx,
+    id: TenantId,
+    now: DateTime<Utc>,
+    error: &str,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE tenants SET removal_attempts = removal_attempts + 1, removal_tried_at = $2, removal_error = $3
+         WHERE id = $1",
+        id.0,
+        now,
+        error
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
 }
 
 /// Everything of the tenant's but its name and plan, its usage by hour and month, what was paid, and its audit log.

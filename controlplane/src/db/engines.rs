@@ -26,6 +26,7 @@ pub(crate) struct Row {
     pub disabled_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub environment: Option<Vec<u8>>,
+    pub superseded: Option<Vec<u8>>,
     pub old_access_key_id: Option<String>,
     pub old_secret: Option<Vec<u8>>,
     pub rotated_at: Option<DateTime<Utc>>,
@@ -38,7 +39,8 @@ macro_rules! select {
             Row,
             r#"SELECT id, endpoint, region, access_key_id, secret, placement, pool_bucket,
                       capabilities AS "capabilities: Json<EngineCapabilities>", probed_at, is_default, capacity_bytes,
-                      disabled_at, created_at, environment, old_access_key_id, old_secret, rotated_at, rotation_revision
+                      disabled_at, created_at, environment, superseded, old_access_key_id, old_secret, rotated_at,
+                      rotation_revision
                FROM engines "# + $tail
             $(, $arg)*
         )
@@ -126,7 +128,7 @@ pub(crate) async fn set_configuration(tx: &mut Tx, row: &Row) -> Result<(), Erro
     query!(
         "UPDATE engines SET endpoint = $2, region = $3, access_key_id = $4, secret = $5, placement = $6, pool_bucket = $7,
                 capabilities = $8, probed_at = $9, environment = $10, old_access_key_id = $11, old_secret = $12,
-                rotated_at = $13, rotation_revision = $14
+                rotated_at = $13, rotation_revision = $14, superseded = $15
          WHERE id = $1",
         row.id,
         row.endpoint,
@@ -141,7 +143,8 @@ pub(crate) async fn set_configuration(tx: &mut Tx, row: &Row) -> Result<(), Erro
         row.old_access_key_id,
         row.old_secret,
         row.rotated_at,
-        row.rotation_revision
+        row.rotation_revision,
+        row.superseded
     )
     .execute(tx.connection())
     .await?;
@@ -151,12 +154,14 @@ pub(crate) async fn set_configuration(tx: &mut Tx, row: &Row) -> Result<(), Erro
 pub(crate) async fn set_environment(
     tx: &mut Tx,
     id: &str,
-    environment: Option<&[u8]>,
+    environment: &[u8],
+    superseded: Option<&[u8]>,
 ) -> Result<(), Error> {
     query!(
-        "UPDATE engines SET environment = $2 WHERE id = $1",
+        "UPDATE engines SET environment = $2, superseded = $3 WHERE id = $1",
         id,
-        environment
+        environment,
+        superseded
     )
     .execute(tx.connection())
     .await?;
@@ -304,6 +309,14 @@ pub(crate) async fn tenants(tx: &mut Tx) -> Result<HashMap<String, i64>, Error> 
         .into_iter()
         .map(|row| (row.engine_id, row.tenants))
         .collect())
+}
+
+/// How many tenants have no engine of their own.
+pub(crate) async fn tenants_of_default(tx: &mut Tx) -> Result<i64, Error> {
+    let found = query!(
+        r#"SELECT count(*) AS "count!" FROM tenants WHERE engine_id IS NULL AND status <> 'deleted'"#
+    );
+    Ok(found.fetch_one(tx.connection()).await?.count)
 }
 
 /// Also of tenants that are deleted and could be restored.

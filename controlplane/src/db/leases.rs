@@ -332,6 +332,22 @@ pub(crate) async fn set_ledger(
     Ok(())
 }
 
+/// This ledger of the node's is good for nothing, whichever the node is known to have.
+pub(crate) async fn set_void_ledger(
+    conn: &mut PgConnection,
+    node: NodeId,
+    ledger: &str,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE nodes SET void_ledger = $2 WHERE id = $1",
+        node.0,
+        ledger
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// The node's ledger is good for nothing any more; the node must begin another.
 pub(crate) async fn void_ledger(conn: &mut PgConnection, node: NodeId) -> Result<(), Error> {
     query!(
@@ -343,19 +359,27 @@ pub(crate) async fn void_ledger(conn: &mut PgConnection, node: NodeId) -> Result
     Ok(())
 }
 
-/// Connected nodes that have a ledger.
+/// A connected node that has a ledger.
+pub(crate) struct Holder {
+    pub node: Uuid,
+    pub ledger: String,
+    /// It gets what a request at hand needs, and no stock.
+    pub draining: bool,
+}
+
 pub(crate) async fn connected(
     conn: &mut PgConnection,
     now: DateTime<Utc>,
-) -> Result<Vec<(Uuid, String)>, Error> {
-    let rows = query!(
-        r#"SELECT id, ledger AS "ledger!" FROM nodes
+) -> Result<Vec<Holder>, Error> {
+    let rows = query_as!(
+        Holder,
+        r#"SELECT id AS node, ledger AS "ledger!", draining_at IS NOT NULL AS "draining!" FROM nodes
            WHERE connected_until > $1 AND removed_at IS NULL AND ledger IS NOT NULL ORDER BY id"#,
         now
     )
     .fetch_all(conn)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.ledger)).collect())
+    Ok(rows)
 }
 
 /// Nodes that were last seen before then, or never connected since, and still hold something.

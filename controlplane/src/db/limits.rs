@@ -35,7 +35,7 @@ pub(crate) async fn shares(
                   COALESCE(d.bandwidth, 0) AS "bandwidth_asked!"
            FROM nodes n LEFT JOIN allotments a ON a.tenant_id = $1 AND a.node_id = n.id
                         LEFT JOIN demands d ON d.tenant_id = $1 AND d.node_id = n.id AND d.at > $3
-           WHERE n.removed_at IS NULL ORDER BY n.created_at, n.id"#,
+           WHERE n.removed_at IS NULL AND n.left_at IS NULL ORDER BY n.created_at, n.id"#,
         tenant.0,
         now,
         fresh

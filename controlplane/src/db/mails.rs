@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{Error, Tx};
 
 /// Whoever holds it sends.
-const LOCK: i64 = 0x7661_756c_6d61_696c; // "vaulmail"
+pub(crate) const LOCK: i64 = 0x7661_756c_6d61_696c; // "vaulmail"
 
 pub(crate) struct New<'a> {
     pub id: Uuid,
@@ -57,7 +57,7 @@ pub(crate) async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<Row>, 
     let row = query_as!(
         Row,
         "SELECT id, kind, recipient, content, attempts, give_up_at FROM mails
-         WHERE next_attempt_at <= $1 ORDER BY next_attempt_at, created_at LIMIT 1",
+         WHERE next_attempt_at <= $1 AND failed_at IS NULL ORDER BY next_attempt_at, created_at LIMIT 1",
         now
     )
     .fetch_optional(tx.connection())
@@ -65,14 +65,40 @@ pub(crate) async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<Row>, 
     Ok(row)
 }
 
-pub(crate) async fn postpone(tx: &mut Tx, id: Uuid, to: DateTime<Utc>) -> Result<(), Error> {
+pub(crate) async fn postpone(
+    tx: &mut Tx,
+    id: Uuid,
+    to: DateTime<Utc>,
+    error: &str,
+) -> Result<(), Error> {
     query!(
-        "UPDATE mails SET attempts = attempts + 1, next_attempt_at = $2 WHERE id = $1",
+        "UPDATE mails SET attempts = attempts + 1, next_attempt_at = $2, last_error = $3 WHERE id = $1",
         id,
-        to
+        to,
+        error
     )
     .execute(tx.connection())
     .await?;
+    Ok(())
+}
+
+/// It is not sent any more. What it said goes; that it was not sent can be looked up for a while.
+pub(crate) async fn give_up(tx: &mut Tx, id: Uuid, now: DateTime<Utc>) -> Result<(), Error> {
+    query!(
+        "UPDATE mails SET failed_at = $2, content = '' WHERE id = $1",
+        id,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// Those that were given up before then.
+pub(crate) async fn forget(tx: &mut Tx, before: DateTime<Utc>) -> Result<(), Error> {
+    query!("DELETE FROM mails WHERE failed_at < $1", before)
+        .execute(tx.connection())
+        .await?;
     Ok(())
 }
 

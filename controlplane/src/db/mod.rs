@@ -3,21 +3,26 @@
 
 pub(crate) mod access_key_uses;
 pub(crate) mod access_keys;
+pub(crate) mod across;
 pub(crate) mod allotments;
 pub(crate) mod api_tokens;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod billing;
 pub(crate) mod buckets;
 pub(crate) mod bulk;
 pub(crate) mod deletions;
+pub(crate) mod diagnosis;
 pub(crate) mod drift;
 pub(crate) mod email_changes;
 pub(crate) mod engine_health;
 pub(crate) mod engines;
 pub(crate) mod export;
+pub(crate) mod fleet;
 pub(crate) mod idempotent_requests;
 pub(crate) mod impersonations;
 pub(crate) mod invitations;
+pub(crate) mod jobs;
 pub(crate) mod leases;
 pub(crate) mod limits;
 pub(crate) mod log_in_challenges;
@@ -25,7 +30,9 @@ pub(crate) mod login_failures;
 pub(crate) mod mails;
 pub(crate) mod members;
 pub(crate) mod metering;
+mod neighbours;
 pub(crate) mod nodes;
+pub(crate) mod notices;
 pub(crate) mod operator_audit;
 pub(crate) mod operator_sessions;
 pub(crate) mod operator_tenants;
@@ -35,6 +42,7 @@ pub(crate) mod passkeys;
 pub(crate) mod password_resets;
 pub(crate) mod plans;
 pub(crate) mod refusals;
+pub(crate) mod revenue;
 pub(crate) mod revision;
 pub(crate) mod sessions;
 pub(crate) mod settings;
@@ -154,7 +162,8 @@ fn is_final(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Brings the tables up to date; several control planes may do so at once (sqlx takes an advisory lock).
+/// Brings the tables up to date; several control planes may do so at once (sqlx takes an advisory lock). A newer release's
+/// may have done so already: what it added is in nobody's way. What it took away is.
 pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
     let superuser = query!(
         r#"SELECT rolsuper OR rolbypassrls AS "bypasses!" FROM pg_roles WHERE rolname = current_user"#
@@ -167,7 +176,8 @@ pub(crate) async fn migrate(pool: &PgPool) -> anyhow::Result<()> {
             "the database user is a superuser; an ordinary user with CREATEROLE that owns the database is enough"
         );
     }
-    MIGRATIONS
+    neighbours::refuse_contracted(pool).await?;
+    neighbours::migrations()
         .run(pool)
         .await
         .context("bringing the database up to date failed")

@@ -17,12 +17,22 @@ pub(crate) struct Row {
     pub last_seen: Option<DateTime<Utc>>,
     pub nacked_revision: Option<Revision>,
     pub nack_reason: Option<String>,
+    pub created_at: DateTime<Utc>,
+    pub connected_since: Option<DateTime<Utc>>,
+    pub clock_skew_ms: Option<i64>,
+    pub draining_at: Option<DateTime<Utc>>,
+    pub drain_told_at: Option<DateTime<Utc>>,
+    pub left_at: Option<DateTime<Utc>>,
+    /// Parts per billion.
+    pub floor: i32,
+    pub floor_held: i32,
 }
 
 pub(crate) async fn list(conn: &mut PgConnection) -> Result<Vec<Row>, sqlx::Error> {
     query_as!(
         Row,
-        "SELECT id, s3_address, version, revision, connected_until, last_seen, nacked_revision, nack_reason
+        "SELECT id, s3_address, version, revision, connected_until, last_seen, nacked_revision, nack_reason, created_at,
+            connected_since, clock_skew_ms, draining_at, drain_told_at, left_at, floor, floor_held
          FROM nodes WHERE removed_at IS NULL ORDER BY created_at, id"
     )
     .fetch_all(conn)
@@ -78,6 +88,7 @@ pub(crate) struct Connect<'a> {
     pub version: &'a str,
     pub boot_id: &'a str,
     pub revision: Revision,
+    pub clock_skew_ms: Option<i64>,
     pub now: DateTime<Utc>,
     pub until: DateTime<Utc>,
 }
@@ -89,7 +100,8 @@ pub(crate) async fn connect(
 ) -> Result<Option<NaiveDate>, sqlx::Error> {
     query_scalar!(
         "UPDATE nodes SET stream = $2, s3_address = $3, version = $4, boot_id = $5, revision = $6, last_seen = $7,
-            connected_until = $8, nacked_revision = NULL, nack_reason = NULL,
+            connected_until = $8, connected_since = $7, clock_skew_ms = $9, left_at = NULL, nacked_revision = NULL,
+            nack_reason = NULL,
             keys_day = CASE WHEN $6::bigint > 0 THEN keys_day END
          WHERE id = $1 RETURNING keys_day",
         new.node.0,
@@ -99,7 +111,8 @@ pub(crate) async fn connect(
         new.boot_id,
         new.revision,
         new.now,
-        new.until
+        new.until,
+        new.clock_skew_ms
     )
     .fetch_one(conn)
     .await
@@ -126,7 +139,7 @@ pub(crate) async fn report(
 ) -> Result<bool, sqlx::Error> {
     let done = query!(
         "UPDATE nodes SET revision = $3, keys_day = COALESCE($4, keys_day), nacked_revision = $5, nack_reason = $6,
-            last_seen = $7, connected_until = $8, accepted = accepted AND NOT $9
+            last_seen = $7, connected_until = CASE WHEN left_at IS NULL THEN $8::timestamptz END, accepted = accepted AND NOT $9
          WHERE id = $1 AND stream = $2",
         node.0,
         stream,
@@ -220,9 +233,14 @@ pub(crate) async fn is_accepted(
 }
 
 /// One node, or with `None` every one. How many there were.
+/// Of all of them, the streams of the earlier history speak for nobody any more: a late acknowledgement there is no answer to
+/// this.
 pub(crate) async fn accept(tx: &mut Tx, node: Option<NodeId>) -> Result<u64, Error> {
     let done = query!(
-        "UPDATE nodes SET accepted = true WHERE $1::uuid IS NULL OR id = $1",
+        "UPDATE nodes SET accepted = true,
+            stream = CASE WHEN $1::uuid IS NOT NULL THEN stream END,
+            connected_until = CASE WHEN $1::uuid IS NOT NULL THEN connected_until END
+         WHERE $1::uuid IS NULL OR id = $1",
         node.map(NodeId::as_uuid)
     )
     .execute(tx.connection())
@@ -249,6 +267,48 @@ pub(crate) async fn remove(tx: &mut Tx, node: NodeId, now: DateTime<Utc>) -> Res
     )
     .execute(tx.connection())
     .await?;
+    Ok(done.rows_affected() == 1)
+}
+
+/// The node is to be told, under a new number, that it is drained, or that it is not.
+pub(crate) async fn set_draining(
+    tx: &mut Tx,
+    node: NodeId,
+    since: Option<DateTime<Utc>>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE nodes SET draining_at = $2, drain_told_at = NULL, floor_number = nextval('allotment_number')
+         WHERE id = $1",
+        node.0,
+        since
+    )
+    .execute(tx.connection())
+    .await?;
+    Ok(())
+}
+
+/// It ended after it was drained, and holds nothing until it comes back. `false`: it is not drained, or another stream
+/// speaks for it.
+pub(crate) async fn leave(
+    tx: &mut Tx,
+    node: NodeId,
+    stream: Uuid,
+    now: DateTime<Utc>,
+) -> Result<bool, Error> {
+    let done = query!(
+        "UPDATE nodes SET left_at = $3, connected_until = NULL, floor = 0, floor_held = 0
+         WHERE id = $1 AND stream = $2 AND draining_at IS NOT NULL AND removed_at IS NULL",
+        node.0,
+        stream,
+        now
+    )
+    .execute(tx.connection())
+    .await?;
+    if done.rows_affected() == 1 {
+        query!("DELETE FROM allotments WHERE node_id = $1", node.0)
+            .execute(tx.connection())
+            .await?;
+    }
     Ok(done.rows_affected() == 1)
 }
 

@@ -79,12 +79,13 @@ async fn next(tx: &mut Tx) -> Result<Revision, Error> {
     .fetch_one(tx.connection())
     .await?
     .number;
-    query!(
-        "SELECT pg_notify($1, $2)",
-        REVISION_CHANNEL,
-        number.to_string()
-    )
-    .execute(tx.connection())
-    .await?;
+    // Who listens is told which trace it belongs to, if it is traced: that outlives no process.
+    let note = match telemetry::cause() {
+        Some(cause) => format!("{number} {cause}"),
+        None => number.to_string(),
+    };
+    query!("SELECT pg_notify($1, $2)", REVISION_CHANNEL, note)
+        .execute(tx.connection())
+        .await?;
     Ok(number)
 }

@@ -135,7 +135,7 @@ pub(crate) async fn due(tx: &mut Tx, now: DateTime<Utc>) -> Result<Option<Due>, 
         r#"SELECT w.id, w.tenant_id, w.body, w.created_at, w.attempts, s.webhook_url AS "url?",
                   s.webhook_secret AS "secret?"
            FROM customer_webhooks w LEFT JOIN spending s ON s.tenant_id = w.tenant_id
-           WHERE w.next_attempt_at <= $1 ORDER BY w.next_attempt_at, w.id LIMIT 1 FOR UPDATE OF w SKIP LOCKED"#,
+           WHERE w.next_attempt_at <= $1 AND w.failed_at IS NULL ORDER BY w.next_attempt_at, w.id LIMIT 1 FOR UPDATE OF w SKIP LOCKED"#,
         now
     )
     .fetch_optional(tx.connection())
@@ -156,6 +156,31 @@ pub(crate) async fn delivered(tx: &mut Tx, id: Uuid) -> Result<(), Error> {
     query!("DELETE FROM customer_webhooks WHERE id = $1", id)
         .execute(tx.connection())
         .await?;
+    Ok(())
+}
+
+/// It is not sent any more, unless somebody says so. The older ones of those are forgotten.
+pub(crate) async fn give_up(
+    tx: &mut Tx,
+    id: Uuid,
+    now: DateTime<Utc>,
+    error: &str,
+    forget_before: DateTime<Utc>,
+) -> Result<(), Error> {
+    query!(
+        "UPDATE customer_webhooks SET attempts = attempts + 1, failed_at = $2, last_error = $3 WHERE id = $1",
+        id,
+        now,
+        error
+    )
+    .execute(tx.connection())
+    .await?;
+    query!(
+        "DELETE FROM customer_webhooks WHERE failed_at < $1",
+        forget_before
+    )
+    .execute(tx.connection())
+    .await?;
     Ok(())
 }
 

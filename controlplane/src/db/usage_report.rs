@@ -176,7 +176,7 @@ pub(crate) async fn behind(
     let nodes = query_as!(
         Behind,
         r#"SELECT s3_address, last_seen AS "since!" FROM nodes
-           WHERE removed_at IS NULL AND last_seen >= $2 AND (connected_until IS NULL OR connected_until <= $1)
+           WHERE removed_at IS NULL AND left_at IS NULL AND last_seen >= $2 AND (connected_until IS NULL OR connected_until <= $1)
            ORDER BY last_seen, id"#,
         now,
         since

@@ -94,6 +94,7 @@ pub async fn delete(
     let tokens = db::api_tokens::revoke_all(&mut tx, id, now).await?;
     db::deletions::begin(&mut tx, id, now, remove_after).await?;
     db::deletions::end_log_ins(&mut tx, id).await?;
+    billing::settle(&mut tx, cp, id).await?;
     let letter = AccountDeleted {
         company: &tenant.name,
         by: &by.email,

@@ -7,6 +7,8 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::json;
 
+use tracing::Instrument as _;
+
 use crate::engine::Removed;
 use crate::ids::{BucketId, TenantId};
 use crate::{ControlPlane, Error, audit, buckets, db, tenants, usage};
@@ -37,7 +39,8 @@ pub async fn remove_due(cp: &ControlPlane) -> Result<usize, Error> {
     drop(tx);
     let mut removed = 0;
     for tenant in due {
-        match remove(cp, tenant).await {
+        let removing = remove(cp, tenant).instrument(telemetry::job("account.remove"));
+        match removing.await {
             Ok(()) => {
                 removed += 1;
                 tracing::info!(%tenant, "a deleted account is removed");
@@ -45,6 +48,9 @@ pub async fn remove_due(cp: &ControlPlane) -> Result<usize, Error> {
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(%tenant, error, "a deleted account cannot be removed yet");
+                let mut tx = cp.begin_system().await?;
+                db::deletions::note_failure(&mut tx, tenant, cp.clock().now(), &error).await?;
+                tx.commit().await?;
             }
         }
     }

@@ -4,6 +4,8 @@
 mod look;
 mod repair;
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -24,6 +26,8 @@ pub struct Wish {
     pub confirm: Option<usize>,
     /// Make missing buckets anew, empty: how many there are.
     pub remake: Option<usize>,
+    /// How many tenants' buckets or books it may change, where somebody was shown that number. `None`: however many.
+    pub tenants: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,14 +96,25 @@ pub struct Report {
 }
 
 impl Report {
+    /// How many tenants' buckets or books a repair changes, with or without making missing buckets anew.
+    pub fn tenants(&self, remake: bool) -> usize {
+        let changed = self.findings.iter().filter(|finding| match finding.kind {
+            Kind::BrokenCreation | Kind::Usage => true,
+            Kind::MissingBucket => remake,
+            _ => false,
+        });
+        let tenants: HashSet<_> = changed.filter_map(|finding| finding.tenant_id).collect();
+        tenants.len()
+    }
+
     fn count(&self, kinds: &[Kind]) -> usize {
         let of_kind = self.findings.iter().filter(|f| kinds.contains(&f.kind));
         of_kind.count()
     }
 }
 
-/// Looks, does what is wished, and keeps the report. Refused: `confirm_orphans` and `confirm_missing`, where a wish that
-/// names a number names another one than there are; then nothing was done.
+/// Looks, does what is wished, and keeps the report. Refused: `confirm_orphans`, `confirm_missing` and `confirm_tenants`,
+/// where a wish that names a number names another one than there are; then nothing was done.
 pub async fn run(
     cp: &ControlPlane,
     wish: Wish,
@@ -174,12 +189,76 @@ fn check(wish: Wish, report: &Report) -> Result<(), Error> {
             ),
         });
     }
+    let tenants = report.tenants(wish.remake.is_some());
+    if wish.repair && wish.tenants.is_some_and(|said| said != tenants) {
+        return Err(Error::Conflict {
+            code: "confirm_tenants",
+            message: format!(
+                "The repair changes something of {tenants} tenants. To do that, confirm the number {tenants}."
+            ),
+        });
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn whoever_was_shown_how_many_tenants_a_repair_changes_changes_no_more() {
+        let finding = |kind, tenant: u128| Finding {
+            kind,
+            engine: "main".to_owned(),
+            engine_bucket: "vt-x".to_owned(),
+            prefix: String::new(),
+            place: "vt-x".to_owned(),
+            tenant_id: Some(TenantId(uuid::Uuid::from_u128(tenant))),
+            bucket_id: None,
+            bucket: None,
+            bytes: None,
+            objects: None,
+            note: String::new(),
+            done: None,
+        };
+        let report = Report {
+            at: DateTime::UNIX_EPOCH,
+            usage: true,
+            repair: false,
+            findings: vec![
+                finding(Kind::Usage, 1),
+                finding(Kind::Usage, 1),
+                finding(Kind::BrokenCreation, 2),
+                finding(Kind::MissingBucket, 3),
+            ],
+            not_looked: Vec::new(),
+            rows: 4,
+            places: 3,
+            orphans: 0,
+            missing: 1,
+        };
+        let wish = |tenants, remake| Wish {
+            repair: true,
+            remake,
+            tenants,
+            ..Wish::default()
+        };
+        for allowed in [
+            wish(Some(2), None),
+            wish(Some(3), Some(1)),
+            wish(None, None),
+        ] {
+            assert!(check(allowed, &report).is_ok(), "{allowed:?}");
+        }
+        for refused in [
+            wish(Some(1), None),
+            wish(Some(2), Some(1)),
+            wish(Some(0), None),
+        ] {
+            let error = check(refused, &report).err();
+            assert_eq!(error.map(|e| e.code()), Some("confirm_tenants"));
+        }
+    }
 
     #[test]
     fn whoever_deletes_names_the_number() {
@@ -200,6 +279,7 @@ mod tests {
             delete_orphans,
             confirm,
             remake,
+            tenants: None,
         };
         assert!(check(wish(true, Some(3), Some(2)), &report).is_ok());
         assert!(check(wish(false, None, None), &report).is_ok());

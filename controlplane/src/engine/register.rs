@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use zeroize::Zeroizing;
 
 use crate::secrets::Purpose;
-use crate::{ControlPlane, EngineConfig, Tx, db};
+use crate::{ControlPlane, EngineConfig, MasterKey, Tx, db};
 
 /// The engine of the environment.
 pub(crate) const ENGINE_ID: &str = "main";
@@ -86,6 +86,7 @@ async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
             disabled_at: None,
             created_at: cp.clock().now(),
             environment: Some(environment),
+            superseded: None,
             old_access_key_id: None,
             old_secret: None,
             rotated_at: None,
@@ -95,23 +96,39 @@ async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
         return Ok(Taken::Other);
     };
     let known_secret = master_key.open(Purpose::EngineSecret, ENGINE_ID, &known.secret)?;
-    if let Some(before) = &known.environment
-        && master_key
-            .open(Purpose::EngineSecret, &bound_to, before)?
-            .as_slice()
-            == said.as_bytes()
+    let before = match &known.environment {
+        Some(before) => Some(master_key.open(Purpose::EngineSecret, &bound_to, before)?),
+        None => None,
+    };
+    if before
+        .as_ref()
+        .is_some_and(|before| before.as_slice() == said.as_bytes())
     {
         return Ok(Taken::Same);
     }
     let same_account = known.access_key_id == config.access_key_id
         && known_secret.as_slice() == config.secret_access_key.as_bytes();
+    let mut superseded = Superseded::open(master_key, &known)?;
+    if !same_account
+        && superseded
+            .0
+            .iter()
+            .any(|old| old.as_slice() == said.as_bytes())
+    {
+        tracing::warn!(
+            "VAULTAIRE_ENGINE_ACCESS_KEY_ID and VAULTAIRE_ENGINE_SECRET_ACCESS_KEY are older ones, which were replaced since; the newer ones are used. To go back to these, say so: vaultaire engine rotate main"
+        );
+        return Ok(Taken::Same);
+    }
+    superseded.add(before, &said);
+    let superseded = superseded.seal(master_key)?;
     if same_account
         && known.endpoint == config.endpoint
         && known.region == config.region
         && known.placement == config.placement.as_str()
         && known.pool_bucket == config.pool_bucket
     {
-        db::engines::set_environment(tx, ENGINE_ID, Some(&environment)).await?;
+        db::engines::set_environment(tx, ENGINE_ID, &environment, superseded.as_deref()).await?;
         return Ok(Taken::Same);
     }
     // An engine may move, and its account may be exchanged; with both it is another one.
@@ -131,6 +148,7 @@ async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
         },
         probed_at: known.probed_at.filter(|_| same_engine),
         environment: Some(environment),
+        superseded,
         old_access_key_id: exchanged.then(|| known.access_key_id.clone()),
         old_secret: exchanged.then(|| known.secret.clone()),
         rotated_at: exchanged.then(|| cp.clock().now()),
@@ -142,6 +160,57 @@ async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
         true => Taken::OtherCredentials,
         false => Taken::Other,
     })
+}
+
+/// What the environment said before, which a control plane may still be started with: the newest last.
+struct Superseded(Vec<Zeroizing<Vec<u8>>>);
+
+impl Superseded {
+    /// Older ones are forgotten.
+    const AT_MOST: usize = 20;
+
+    fn open(master_key: &MasterKey, known: &db::engines::Row) -> anyhow::Result<Self> {
+        let Some(sealed) = &known.superseded else {
+            return Ok(Self(Vec::new()));
+        };
+        let opened = master_key.open(Purpose::EngineSecret, &superseded_row(&known.id), sealed)?;
+        let words: Vec<String> = serde_json::from_slice(&opened)?;
+        let words = words
+            .into_iter()
+            .map(|said| Zeroizing::new(said.into_bytes()));
+        Ok(Self(words.collect()))
+    }
+
+    /// `said` took the place of `before`, and is itself a word of today.
+    fn add(&mut self, before: Option<Zeroizing<Vec<u8>>>, said: &str) {
+        self.0.retain(|old| old.as_slice() != said.as_bytes());
+        self.0.extend(before);
+        let surplus = self.0.len().saturating_sub(Self::AT_MOST);
+        self.0.drain(..surplus);
+    }
+
+    fn seal(&self, master_key: &MasterKey) -> anyhow::Result<Option<Vec<u8>>> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let words: Vec<&str> = self
+            .0
+            .iter()
+            .map(|said| std::str::from_utf8(said))
+            .collect::<Result<_, _>>()?;
+        let plain = Zeroizing::new(serde_json::to_vec(&words)?);
+        let row = superseded_row(ENGINE_ID);
+        Ok(Some(master_key.seal(
+            Purpose::EngineSecret,
+            &row,
+            &plain,
+        )?))
+    }
+}
+
+/// What [`Superseded`] is bound to when it is sealed.
+pub(crate) fn superseded_row(engine: &str) -> String {
+    format!("{engine}/superseded")
 }
 
 /// What the environment's words about an engine are bound to when they are sealed.

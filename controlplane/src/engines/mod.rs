@@ -26,7 +26,9 @@ use crate::ids::TenantId;
 use crate::plane::APPLY_TIMEOUT;
 use crate::said::said;
 use crate::secrets::Purpose;
-use crate::{Actor, ControlPlane, Error, Origin, PendingNode, Tx, audit, db, tenants};
+use crate::{
+    Actor, ControlPlane, EngineConfig, Error, Origin, PendingNode, Tx, audit, db, tenants,
+};
 
 /// As the operator sees it.
 #[derive(Debug, Clone, Serialize)]
@@ -149,10 +151,7 @@ pub async fn add(cp: &ControlPlane, new: New, actor: Actor, origin: Origin) -> R
         return Err(exists(&id));
     }
     drop(tx);
-    let engine = Engine::new(&config)
-        .map_err(|error| Error::validation("endpoint", format!("{error:#}.")))?;
-    let found = engine.probe(EngineCapabilities::default()).await;
-    let capabilities = found.map_err(|error| advise(&config, &error))?;
+    let capabilities = probe_new(&config).await?;
 
     let now = cp.clock().now();
     let secret = config.secret_access_key.as_bytes();
@@ -172,6 +171,7 @@ pub async fn add(cp: &ControlPlane, new: New, actor: Actor, origin: Origin) -> R
         disabled_at: None,
         created_at: now,
         environment: None,
+        superseded: None,
         old_access_key_id: None,
         old_secret: None,
         rotated_at: None,
@@ -192,6 +192,25 @@ pub async fn add(cp: &ControlPlane, new: New, actor: Actor, origin: Origin) -> R
     health::look(cp, &id).await?;
     let mut tx = cp.begin_system().await?;
     get(&mut tx, cp, &id).await
+}
+
+/// What the engine can do, and nothing of it is kept. Refused as [`add`] refuses.
+pub async fn try_out(new: New) -> Result<EngineCapabilities, Error> {
+    check_name(&new.name)?;
+    capacity(new.capacity_bytes)?;
+    probe_new(&configuration(new)?).await
+}
+
+async fn probe_new(config: &EngineConfig) -> Result<EngineCapabilities, Error> {
+    let engine = Engine::new(config)
+        .map_err(|error| Error::validation("endpoint", format!("{error:#}.")))?;
+    let found = engine.probe(EngineCapabilities::default()).await;
+    found.map_err(|error| advise(config, &error))
+}
+
+/// How many tenants' new buckets go to the default engine, as nothing else was said of them. Needs a system transaction.
+pub async fn tenants_of_default(tx: &mut Tx) -> Result<u64, Error> {
+    Ok(db::engines::tenants_of_default(tx).await?.unsigned_abs())
 }
 
 /// Tries it out anew.

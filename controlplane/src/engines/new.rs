@@ -8,7 +8,7 @@ use crate::{EngineConfig, Error, PlacementKind};
 
 const MAX_NAME: usize = 40;
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct New {
     /// Its id from then on: lower-case letters, digits and hyphens.

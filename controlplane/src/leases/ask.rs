@@ -4,12 +4,11 @@
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use uuid::Uuid;
 use wire::{Ask, Full, Grant, Grants, ToNode};
 
 use super::arithmetic::{Decision, Standing};
 use super::{is_current, lock, notes};
-use crate::db::leases::Quota;
+use crate::db::leases::{Holder, Quota};
 use crate::ids::NodeId;
 use crate::{ControlPlane, Error, db};
 
@@ -21,6 +20,9 @@ const WAIT_FOR_NEWS: Duration = Duration::from_millis(300);
 const RECALL_EVERY: Duration = Duration::from_millis(200);
 /// Bookings here wake at once; those of other control planes are found in the table.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// Divided among so many, nothing is left over for stock.
+const NO_STOCK: usize = usize::MAX;
 
 enum Outcome {
     Granted(Grants),
@@ -102,30 +104,36 @@ async fn attempt(
         return Ok(Outcome::Void);
     };
     let nodes = db::leases::connected(conn, now).await?;
-    let is_node = |other: &(Uuid, String)| other.0 == node.0 && other.1 == ask.ledger;
-    if !nodes.iter().any(is_node) || !is_current(quota.resource, quota.period, cp.clock()) {
+    let is_node = |other: &Holder| other.node == node.0 && other.ledger == ask.ledger;
+    let asking = nodes.iter().find(|other| is_node(other));
+    let Some(asking) = asking.filter(|_| is_current(quota.resource, quota.period, cp.clock()))
+    else {
+        return Ok(Outcome::Void);
+    };
+    // Others lay in stock in its place.
+    if asking.draining && ask.need == 0 && ask.want == 0 {
         return Ok(Outcome::Void);
     }
     let leases = db::leases::of_quota(conn, quota).await?;
-    let held_by = |node: &(Uuid, String)| {
+    let held_by = |node: &Holder| {
         let of_node =
-            |lease: &&db::leases::Lease| lease.node_id == node.0 && lease.ledger == node.1;
+            |lease: &&db::leases::Lease| lease.node_id == node.node && lease.ledger == node.ledger;
         leases.iter().find(of_node)
     };
+    let stocked = nodes.iter().filter(|node| !node.draining).count();
     let mut standing = Standing {
         // A tenant whose limit was just taken away may be served by a node that does not know it yet.
         limit: limits.quota(quota.resource).unwrap_or(i64::MAX as u64),
         used,
         outstanding: leases.iter().map(db::leases::Lease::outstanding).sum(),
     };
-    let own = (node.0, ask.ledger.clone());
-    let own_outstanding = held_by(&own).map_or(0, db::leases::Lease::outstanding);
+    let own_outstanding = held_by(asking).map_or(0, db::leases::Lease::outstanding);
     let decision = standing.decide(
         quota.resource,
         ask.need,
         ask.want,
         own_outstanding,
-        nodes.len(),
+        if asking.draining { NO_STOCK } else { stocked },
     );
     let amount = match decision {
         Decision::Grant(amount) => amount,
@@ -143,13 +151,12 @@ async fn attempt(
     let mut seeded = false;
     for other in nodes
         .iter()
-        .filter(|other| !is_node(other) && held_by(other).is_none())
+        .filter(|other| !is_node(other) && !other.draining && held_by(other).is_none())
     {
-        let Decision::Grant(seed @ 1..) = standing.decide(quota.resource, 0, 0, 0, nodes.len())
-        else {
+        let Decision::Grant(seed @ 1..) = standing.decide(quota.resource, 0, 0, 0, stocked) else {
             continue;
         };
-        db::leases::grant(conn, quota, (other.0, &other.1), seed, now).await?;
+        db::leases::grant(conn, quota, (other.node, &other.ledger), seed, now).await?;
         standing.outstanding = standing.outstanding.saturating_add(seed);
         seeded = true;
     }

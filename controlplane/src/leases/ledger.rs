@@ -5,6 +5,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use wire::{Grant, Grants, ToNode};
 
+use tracing::Instrument as _;
+
 use super::notes;
 use crate::ids::{NodeId, TenantId};
 use crate::plane::CUT_OFF_MATTERS;
@@ -23,7 +25,13 @@ pub(super) async fn open(cp: &ControlPlane, node: NodeId, ledger: &str) -> Resul
     }
     let mut tx = cp.begin_system().await?;
     let known = db::leases::lock_ledger(tx.connection(), node).await?;
-    if known.void.as_deref() == Some(ledger) {
+    // What any ledger held when the database was restored is not known.
+    let every = known.void.as_deref() == Some(db::backup::EVERY_LEDGER);
+    if every || known.void.as_deref() == Some(ledger) {
+        if every {
+            db::leases::set_void_ledger(tx.connection(), node, ledger).await?;
+            tx.commit().await?;
+        }
         let renew = ToNode::Renew {
             ledger: ledger.to_owned(),
         };
@@ -79,7 +87,8 @@ pub(crate) async fn give_back(tx: &mut Tx, node: NodeId) -> Result<(), Error> {
 /// Takes back what nodes hold that have not been seen since their signing keys were over. For ever.
 pub(crate) async fn sweep(cp: ControlPlane) {
     loop {
-        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, sweep_once(&cp)).await {
+        let sweeping = sweep_once(&cp).instrument(telemetry::job("leases.sweep"));
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, sweeping).await {
             tracing::warn!(%error, "leases of nodes that are gone could not be taken back");
         }
         tokio::time::sleep(SWEEP_EVERY).await;

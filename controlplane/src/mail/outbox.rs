@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use tracing::Instrument as _;
+
 use super::Content;
 use super::transport::Outgoing;
 use crate::secrets::Purpose;
@@ -12,6 +14,8 @@ use crate::{ControlPlane, Error, db};
 
 /// What another control plane enqueued, and what is to be tried again, is found so soon.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
+/// That a mail was given up can be looked up for so long.
+const GIVEN_UP_KEPT: chrono::Duration = chrono::Duration::days(7);
 const FIRST_PAUSE_SECONDS: i64 = 15;
 const LONGEST_PAUSE_SECONDS: i64 = 3600;
 
@@ -40,11 +44,12 @@ async fn next(cp: &ControlPlane) -> Result<bool, Error> {
     };
     if row.give_up_at <= now {
         tracing::error!(mail = %row.id, kind = row.kind, attempts = row.attempts, "mail given up");
-        db::mails::delete(&mut tx, row.id).await?;
+        db::mails::give_up(&mut tx, row.id, now).await?;
+        db::mails::forget(&mut tx, now - GIVEN_UP_KEPT).await?;
         tx.commit().await?;
         return Ok(true);
     }
-    match send(cp, &row).await {
+    match send(cp, &row).instrument(telemetry::job("mail.send")).await {
         Ok(()) => db::mails::delete(&mut tx, row.id).await?,
         Err(error) => {
             let pause = pause_seconds(row.attempts);
@@ -53,7 +58,8 @@ async fn next(cp: &ControlPlane) -> Result<bool, Error> {
                 "mail not sent; it is tried again"
             );
             let at = now + chrono::Duration::seconds(pause);
-            db::mails::postpone(&mut tx, row.id, at).await?;
+            let error = format!("{error:#}");
+            db::mails::postpone(&mut tx, row.id, at, &error).await?;
         }
     }
     tx.commit().await?;

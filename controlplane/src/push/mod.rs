@@ -2,6 +2,7 @@
 //! LISTEN/NOTIFY only wakes; the number in the database decides, so a lost notification costs a second at most.
 
 mod acks;
+mod causes;
 mod documents;
 mod feed;
 mod outboxes;
@@ -16,6 +17,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use wire::Revision;
 
 pub(crate) use acks::Acks;
+pub(crate) use causes::Causes;
 pub(crate) use outboxes::Outboxes;
 pub(crate) use stream::serve;
 
@@ -31,6 +33,7 @@ pub(crate) struct Push {
     woken: Notify,
     pub acks: Acks,
     pub outboxes: Outboxes,
+    pub(crate) causes: Causes,
     /// Told when every stream is to begin anew.
     over: watch::Sender<()>,
     /// Bytes of messages sent to nodes by this process.
@@ -46,6 +49,7 @@ impl Push {
             woken: Notify::new(),
             acks: Acks::new(),
             outboxes: Outboxes::default(),
+            causes: Causes::default(),
             over: watch::Sender::new(()),
             sent_bytes: AtomicU64::new(0),
             tail: tail::Tail::default(),
@@ -104,7 +108,11 @@ async fn listen_once(cp: &ControlPlane) -> Result<(), sqlx::Error> {
     loop {
         // `None`: the connection was lost and is there again; something may have been missed.
         let notification = db::announced(&mut listener).await?;
-        match notification.filter(|n| n.channel() == db::leases::CHANNEL) {
+        match notification {
+            Some(note) if note.channel() != db::leases::CHANNEL => {
+                cp.push().causes.note(note.payload());
+                cp.push().woken.notify_one();
+            }
             None => cp.push().woken.notify_one(),
             Some(note) => {
                 let plane = cp.clone();

@@ -14,12 +14,12 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 use uuid::Uuid;
-use wire::{FromNode, PROTOCOL_VERSION, Revision, ToNode};
+use wire::{FromNode, Revision, ToNode, negotiate};
 
 use super::feed::{self, Feed, Next, Sink};
 use crate::db::nodes::{Connect, Progress};
 use crate::ids::NodeId;
-use crate::{ControlPlane, allotments, db, leases, usage};
+use crate::{ControlPlane, allotments, db, leases, nodes, usage};
 
 const HEARTBEAT: Duration = Duration::from_secs(2);
 /// A node that says nothing for this long, not even to a ping, is not connected.
@@ -172,14 +172,13 @@ async fn greet(
         revision,
         epoch,
         whole,
+        at,
     } = hello
     else {
         bail!("the first message is no Hello");
     };
-    ensure!(
-        protocol == PROTOCOL_VERSION,
-        "protocol {protocol} is not spoken here"
-    );
+    let spoken =
+        negotiate(protocol).with_context(|| format!("protocol {protocol} is not spoken here"))?;
     ensure!(revision >= 0, "a negative revision");
     ensure!(
         s3_address.len() <= 255
@@ -197,6 +196,7 @@ async fn greet(
         version: &version,
         boot_id: &boot_id,
         revision,
+        clock_skew_ms: at.map(|at| (at - now).num_milliseconds()),
         now,
         until: now + SILENCE,
     };
@@ -216,7 +216,7 @@ async fn greet(
         .acks
         .begin(node, id, if foreign { 0 } else { revision });
     let keys_day = keys_day.filter(|_| whole && !foreign);
-    tracing::info!(%node, %s3_address, %version, revision, "node connected");
+    tracing::info!(%node, %s3_address, %version, protocol = spoken, revision, "node connected");
     Ok((id, revision, keys_day))
 }
 
@@ -384,6 +384,7 @@ fn hear(
             taken,
         )),
         message @ (FromNode::Ledger { .. } | FromNode::Ask(_)) => leases::hear(cp, node, message),
+        FromNode::Leave => cp.spawn(nodes::left(cp.clone(), node, id)),
         FromNode::Hello { .. } | FromNode::Unknown => {}
     }
 }

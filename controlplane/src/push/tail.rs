@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use axum::extract::ws::Utf8Bytes;
 use chrono::NaiveDate;
 use tokio::sync::Mutex;
-use wire::{Revision, ToNode};
+use wire::{Revision, ToNode, Traced};
 
 use super::documents::{self, Changes, Update};
 use crate::ControlPlane;
@@ -115,9 +115,13 @@ async fn read(cp: &ControlPlane, after: Revision) -> anyhow::Result<Option<Vec<C
             Update::Tenant(document) => ToNode::Tenant(document),
             Update::Settings(settings) => ToNode::Settings(settings),
         };
+        let traced = Traced {
+            message: &message,
+            traceparent: cp.push().causes.of(revision).map(|cause| cause.to_string()),
+        };
         Ok(Change {
             revision,
-            text: serde_json::to_string(&message)?.into(),
+            text: serde_json::to_string(&traced)?.into(),
         })
     });
     changes.collect::<anyhow::Result<_>>().map(Some)

@@ -7,6 +7,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use serde::Serialize;
 
+use tracing::Instrument as _;
+
 use super::{Moved, correct};
 use crate::db::usage_buckets::{self, Held, Place};
 use crate::engine::Measured;
@@ -91,7 +93,8 @@ async fn take_due(cp: &ControlPlane) -> Result<(), Error> {
         super::forget_bucket(cp, tenant, bucket).await?;
     }
     for place in due {
-        match take_one(cp, &place).await {
+        let taking = take_one(cp, &place).instrument(telemetry::job("usage.inventory"));
+        match taking.await {
             Ok(taken) => tracing::info!(bucket = %place.id, ?taken, "inventory"),
             Err(error) => tracing::warn!(bucket = %place.id, %error, "no inventory could be taken"),
         }

@@ -217,6 +217,12 @@ impl Ledger {
         })
     }
 
+    /// Of what there is something left.
+    pub fn with_balance(&self) -> Vec<Key> {
+        let keys = self.accounts.keys().copied();
+        keys.filter(|key| self.balance(key) > 0).collect()
+    }
+
     /// `None`: there is nothing to give back.
     pub fn give_back(&self, key: Key) -> Option<Entry> {
         let amount = self.balance(&key);

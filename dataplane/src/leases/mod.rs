@@ -167,6 +167,21 @@ impl Leases {
         self.flush.notify_one();
     }
 
+    /// Gives back everything that no request was promised.
+    pub fn give_back_all(&self) {
+        let mut state = self.lock();
+        for key in state.ledger.with_balance() {
+            // What cannot be written down is kept.
+            if let Some(entry) = state.ledger.give_back(key)
+                && state.write(&self.journal, &[entry]).is_err()
+            {
+                break;
+            }
+        }
+        drop(state);
+        self.flush.notify_one();
+    }
+
     fn renew(&self, ledger: &str, uplink: &Uplink) {
         let mut state = self.lock();
         if ledger == state.ledger.name() && state.write(&self.journal, &[new_ledger()]).is_ok() {

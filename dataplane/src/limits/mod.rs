@@ -10,7 +10,7 @@ mod tenant;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -31,6 +31,8 @@ pub struct Limiters {
     born: Instant,
     /// Milliseconds of this value's life until which shares above the floor hold without a word of the control plane.
     held_until: AtomicU64,
+    /// Others are to serve in this node's place.
+    retiring: AtomicBool,
 }
 
 struct Told {
@@ -57,6 +59,7 @@ impl Default for Limiters {
             disk: Mutex::new(None),
             born: Instant::now(),
             held_until: AtomicU64::new(u64::MAX),
+            retiring: AtomicBool::new(false),
         }
     }
 }
@@ -125,6 +128,25 @@ impl Limiters {
         self.lock().floor
     }
 
+    /// Whether the control plane wants others to serve in this node's place.
+    pub fn is_retiring(&self) -> bool {
+        self.retiring.load(Ordering::Relaxed)
+    }
+
+    /// Holds nothing from now on, after a restart neither, until the control plane says more.
+    pub fn give_up(&self, now: Instant) -> anyhow::Result<()> {
+        let mut told = self.lock();
+        told.floor = 0;
+        told.tenants.clear();
+        self.fit(&told, now);
+        let known = told.known();
+        drop(told);
+        if let Some(disk) = &mut *lock(&self.disk) {
+            disk.save(&known)?;
+        }
+        Ok(())
+    }
+
     /// Takes over what the control plane says, writes down what a restart must not exceed, and only then answers.
     pub fn apply(&self, allotment: &Allotment, now: Instant) -> anyhow::Result<Allotted> {
         let mut told = self.lock();
@@ -140,6 +162,7 @@ impl Limiters {
         }
         if allotment.whole || allotment.number >= told.number {
             (told.number, told.floor) = (allotment.number, allotment.floor);
+            self.retiring.store(allotment.draining, Ordering::Relaxed);
         }
         for TenantShares {
             tenant_id,
@@ -176,6 +199,7 @@ impl Limiters {
         let allotted = Allotted {
             number: told.number,
             floor: told.floor,
+            draining: self.is_retiring(),
             tenants: held,
         };
         drop(told);
@@ -201,6 +225,7 @@ impl Limiters {
         (!news.is_empty()).then_some(Allotted {
             number,
             floor,
+            draining: self.is_retiring(),
             tenants: news,
         })
     }

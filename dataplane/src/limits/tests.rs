@@ -14,6 +14,7 @@ fn limits(rate: u32, burst: u32) -> Limits {
 
 fn allotment(number: i64, floor: u32, tenants: &[(&str, Option<u32>)]) -> Allotment {
     Allotment {
+        draining: false,
         number,
         floor,
         hold_seconds: 600,

@@ -30,6 +30,7 @@ fn whole_share() -> ToNode {
         floor: WHOLE,
         hold_seconds: 600,
         whole: false,
+        draining: false,
         tenants: vec![],
     })
 }

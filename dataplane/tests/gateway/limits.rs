@@ -10,6 +10,7 @@ fn allotment(number: i64, floor: u32, a: Option<u32>) -> ToNode {
         floor,
         hold_seconds: 600,
         whole: false,
+        draining: false,
         tenants: vec![TenantShares {
             tenant_id: "a".repeat(32),
             number,

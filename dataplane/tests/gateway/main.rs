@@ -4,6 +4,7 @@
 mod client;
 mod connections;
 mod control;
+mod drain;
 mod engine;
 mod engines;
 mod features;

@@ -207,6 +207,7 @@ impl RunningNode {
             },
             tls: None,
             drain_delay: Duration::ZERO,
+            metrics_tenants: 1,
         };
         change(&mut config);
         let bound = Bound::bind(config, clock).await.unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::engine::Running;
 use e2e::postgres::Postgres;
-use e2e::process::{clear_environment, succeed};
+use e2e::process::{clear_environment, fail, succeed};
 use e2e::stack::folder;
 use e2e::turn::Turn;
 use e2e::{Client, Engine, Process, http, ports, tools, until};
@@ -150,6 +150,11 @@ impl House {
     /// As [`ask`](Self::ask), in the words for people.
     pub fn say(&self, words: &[&str]) -> String {
         succeed(self.command(0).args(words), READY_WITHIN)
+    }
+
+    /// What the command says, which fails.
+    pub fn refuses(&self, words: &[&str]) -> String {
+        fail(self.command(0).args(words), READY_WITHIN)
     }
 
     fn command(&self, controlplane: usize) -> Command {

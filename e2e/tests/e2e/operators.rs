@@ -3,7 +3,7 @@
 use e2e::Stack;
 
 use crate::chromium::Chromium;
-use crate::pages::{sign_in_operator, violations};
+use crate::pages::{node, sign_in_operator, violations};
 
 #[tokio::test]
 async fn from_the_link_to_a_customers_dashboard_and_out_again() {
@@ -30,6 +30,12 @@ async fn from_the_link_to_a_customers_dashboard_and_out_again() {
     for (name, path) in [
         ("tenants", "/admin/tenants"),
         ("tenants-new", "/admin/tenants/new"),
+        ("engines", "/admin/engines"),
+        ("engines-new", "/admin/engines/new"),
+        ("engine", "/admin/engines/main"),
+        ("engine-default", "/admin/engines/main/default"),
+        ("engine-rotate", "/admin/engines/main/rotate"),
+        ("drift", "/admin/drift"),
         ("audit", "/admin/audit"),
         ("operators", "/admin/operators"),
     ] {
@@ -87,6 +93,95 @@ async fn from_the_link_to_a_customers_dashboard_and_out_again() {
     assert!(refused.contains("Resume 3 tenants"), "{refused}");
     words.extend(["--confirm", "3"]);
     stack.ask(&words);
+    let verified = stack.ask(&["audit", "verify"]);
+    assert_eq!(verified["broken"].as_array().map(Vec::len), Some(0));
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn the_business_is_seen_and_run_from_its_pages() {
+    let stack = Stack::start(1);
+    for name in ["looms", "cards"] {
+        stack.tenant(name);
+    }
+    let browser = Chromium::start(stack.folder(), true).await;
+    let goto = async |path: &str| browser.goto(&format!("{}{path}", stack.web())).await;
+    sign_in_operator(&stack, &browser).await;
+
+    // A notice, by the number of those who see it.
+    goto("/admin/notices").await;
+    browser.fill("#title", "Maintenance on Sunday").await;
+    browser.fill("#text", "Up to ten minutes.").await;
+    let until = "document.getElementById('until').value = '2099-01-01T06:00'";
+    browser.run(until, vec![]).await;
+    browser.click("#write-notice").await;
+    browser.says("#until-error", "A year is the longest").await;
+    let until = "document.getElementById('until').value =
+        new Date(Date.now() + 86400000).toISOString().slice(0, 16)";
+    browser.run(until, vec![]).await;
+    browser.click("#write-notice").await;
+    browser.says("#question", "Tell 2 tenants").await;
+    let mut wrong = violations(&browser, "a notice to be confirmed").await;
+    browser.picture("admin-notice-confirm").await;
+    browser.fill("#confirm", "3").await;
+    browser.click("#submit").await;
+    browser.says("#confirm-error", "Type 2").await;
+    browser.fill("#confirm", "2").await;
+    browser.click("#submit").await;
+    browser.says("#notice", "It is written").await;
+
+    // The only node is not drained by mistake, and goes on serving where it is.
+    let node = format!("/admin/fleet/{}", node(&stack));
+    goto(&node).await;
+    browser.click("#drain").await;
+    browser.says("#refused", "No other node is ready").await;
+    browser.says("#state", "ready").await;
+    browser.click("[name=force]").await;
+    browser.click("#drain").await;
+    browser.says("#receipt", "The node is draining").await;
+    browser.picture("admin-node-drained").await;
+    browser.click("#undrain").await;
+    browser.says("#state", "ready").await;
+
+    // A plan that is typed as people write sizes and prices.
+    goto("/admin/plans").await;
+    for (field, text) in [
+        ("#plan-id", "archive"),
+        ("#name", "Archive"),
+        ("#price", "99.50"),
+        ("#storage_bytes", "1.5 TB"),
+        ("#storage_price_micros", "0.04"),
+    ] {
+        browser.fill(field, text).await;
+    }
+    browser.click("#create-plan").await;
+    browser.says("#state", "by hand").await;
+    let plan = stack.ask(&["plan", "show", "archive"]);
+    assert_eq!(plan["storage_bytes"], 1_500_000_000_000_i64, "{plan}");
+    assert_eq!(plan["storage_price_micros"], 4_000_000, "{plan}");
+
+    for (width, theme) in [(1280, "light"), (390, "dark")] {
+        let cookie = format!("document.cookie = 'vaultaire_theme={theme}; path=/'");
+        browser.run(&cookie, vec![]).await;
+        browser.resize(width, 900).await;
+        for (name, path) in [
+            ("revenue", "/admin/revenue"),
+            ("usage", "/admin/usage"),
+            ("refusals", "/admin/refusals?id=unknown"),
+            ("fleet", "/admin/fleet"),
+            ("node", &node),
+            ("jobs", "/admin/jobs"),
+            ("plans", "/admin/plans"),
+            ("plan", "/admin/plans/archive"),
+            ("notices", "/admin/notices"),
+        ] {
+            goto(path).await;
+            browser.find("h1").await;
+            let what = format!("{path} ({theme})");
+            wrong.extend(violations(&browser, &what).await);
+            browser.picture(&format!("admin-{name}-{theme}")).await;
+        }
+    }
     let verified = stack.ask(&["audit", "verify"]);
     assert_eq!(verified["broken"].as_array().map(Vec::len), Some(0));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

@@ -177,6 +177,12 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
             ("{api_token_id}", "0".repeat(32)),
             ("{operator_id}", operator(stack)),
             ("{tenant_id}", tenant(stack)),
+            ("{engine_id}", "main".to_owned()),
+            ("{node_id}", node(stack)),
+            ("{notice_id}", notice(stack)),
+            ("{plan_id}", "business".to_owned()),
+            ("{kind}", "mail".to_owned()),
+            ("{job_id}", "0".repeat(32)),
         ],
         queries,
     }
@@ -186,6 +192,30 @@ pub async fn furnish(stack: &Stack, browser: &Chromium) -> Furniture {
 fn tenant(stack: &Stack) -> String {
     let found = stack.ask(&["tenant", "list", "--search", OWNER]);
     let id = found[0]["tenant_id"].as_str().expect("an id");
+    id.to_owned()
+}
+
+pub fn node(stack: &Stack) -> String {
+    let found = stack.ask(&["node", "list"]);
+    let id = found[0]["node_id"].as_str().expect("an id");
+    id.to_owned()
+}
+
+/// One that nobody is shown yet.
+fn notice(stack: &Stack) -> String {
+    let tenants = stack.ask(&["tenant", "list"]);
+    let tenants = tenants.as_array().map_or(0, Vec::len).to_string();
+    let mut words = vec!["notice", "create", "--confirm", &tenants];
+    for (name, value) in [
+        ("--title", "Maintenance on Sunday"),
+        ("--text", "Up to ten minutes."),
+        ("--from", "2099-01-01T00:00:00Z"),
+        ("--until", "2099-01-02T00:00:00Z"),
+    ] {
+        words.extend([name, value]);
+    }
+    let made = stack.ask(&words);
+    let id = made["notice_id"].as_str().expect("an id");
     id.to_owned()
 }
 

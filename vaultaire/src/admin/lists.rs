@@ -1,8 +1,8 @@
-//! `vaultaire bucket list`, `vaultaire node …` and `vaultaire refusal …`.
+//! `vaultaire bucket list` and `vaultaire refusal …`.
 
 use super::client::Client;
 use super::{print_many, print_one};
-use crate::cli::{BucketCommand, NodeCommand, RefusalCommand};
+use crate::cli::{BucketCommand, RefusalCommand};
 use crate::settings::Environment;
 
 pub async fn bucket(
@@ -20,45 +20,6 @@ pub async fn bucket(
         "cors_rules",
     ];
     print_many(&answer, "buckets", &columns, target.json)
-}
-
-pub async fn node(command: NodeCommand, environment: &Environment) -> anyhow::Result<()> {
-    match command {
-        NodeCommand::List { target } => {
-            let answer = Client::new(&target, environment)?.get(&["nodes"]).await?;
-            let columns = [
-                "node_id",
-                "s3_address",
-                "revision",
-                "connected",
-                "last_seen",
-                "version",
-                "refused_reason",
-            ];
-            print_many(&answer, "nodes", &columns, target.json)
-        }
-        NodeCommand::Accept {
-            node,
-            all: _,
-            target,
-        } => {
-            let path: Vec<&str> = ["nodes"]
-                .into_iter()
-                .chain(node.as_deref())
-                .chain(["accept"])
-                .collect();
-            let answer = Client::new(&target, environment)?
-                .post(&path, &serde_json::json!({}))
-                .await?;
-            print_one(&answer, target.json)
-        }
-        NodeCommand::Remove { node, target } => {
-            Client::new(&target, environment)?
-                .delete(&["nodes", &node])
-                .await?;
-            print_one(&serde_json::json!({ "node_id": node }), target.json)
-        }
-    }
 }
 
 pub async fn refusal(command: RefusalCommand, environment: &Environment) -> anyhow::Result<()> {
@@ -84,6 +45,34 @@ pub async fn refusal(command: RefusalCommand, environment: &Environment) -> anyh
                 "more",
             ];
             print_many(&answer, "refusals", &columns, target.json)
+        }
+        RefusalCommand::Top {
+            rule,
+            since,
+            limit,
+            days,
+            target,
+        } => {
+            let mut query = vec![("limit", limit.to_string())];
+            query.extend(rule.map(|rule| ("rule", rule)));
+            query.extend(since.map(|since| ("since", since)));
+            let answer = Client::new(&target, environment)?
+                .get_with(&["refusals", "top"], &query)
+                .await?;
+            match days {
+                true => print_many(&answer, "days", &["day", "rule", "count"], target.json),
+                false => {
+                    let columns = [
+                        "tenant_id",
+                        "name",
+                        "rule",
+                        "count",
+                        "last_at",
+                        "request_id",
+                    ];
+                    print_many(&answer, "tenants", &columns, target.json)
+                }
+            }
         }
     }
 }

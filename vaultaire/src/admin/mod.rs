@@ -3,11 +3,13 @@
 
 pub mod audit;
 pub mod billing;
+pub mod business;
 pub mod client;
 pub mod duration;
 pub mod engine;
 pub mod key;
 pub mod lists;
+pub mod node;
 pub mod operator;
 pub mod plan;
 pub mod table;
@@ -29,7 +31,7 @@ fn exports(created: &Value) -> String {
     )
 }
 
-fn print(text: &str) -> anyhow::Result<()> {
+pub fn print(text: &str) -> anyhow::Result<()> {
     use std::io::Write;
     // Not `print!`, which panics when the reader of a pipe has seen enough.
     match std::io::stdout().lock().write_all(text.as_bytes()) {
@@ -38,7 +40,7 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn print_json(value: &Value) -> anyhow::Result<()> {
+pub fn print_json(value: &Value) -> anyhow::Result<()> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 

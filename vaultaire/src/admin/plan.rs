@@ -39,6 +39,32 @@ pub async fn run(command: PlanCommand, environment: &Environment) -> anyhow::Res
             let client = Client::new(&target, environment)?;
             print_one(&client.patch(&["plans", &id], &body).await?, target.json)
         }
+        PlanCommand::Show { id, target } => {
+            let answer = Client::new(&target, environment)?
+                .get(&["plans", &id])
+                .await?;
+            if target.json {
+                return print_one(&answer, true);
+            }
+            let columns = [
+                "version",
+                "name",
+                "price_cents",
+                "currency",
+                "storage_bytes",
+                "tenants",
+            ];
+            print_many(&answer, "versions", &columns, false)
+        }
+        PlanCommand::Retire { id, undo, target } => {
+            let client = Client::new(&target, environment)?;
+            let path = ["plans", id.as_str(), "retire"];
+            let answer = match undo {
+                true => client.delete(&path).await?,
+                false => client.post(&path, &json!({})).await?,
+            };
+            print_one(&answer, target.json)
+        }
     }
 }
 

@@ -1,23 +1,36 @@
-//! `vaultaire usage show` and `vaultaire inventory run`.
+//! `vaultaire usage …` and `vaultaire inventory run`.
 
 use serde_json::json;
 
 use super::client::Client;
 use super::print_many;
-use crate::cli::{InventoryCommand, UsageCommand};
+use crate::cli::{InventoryCommand, Target, UsageCommand};
 use crate::settings::Environment;
 
-pub async fn show(
-    UsageCommand::Show {
-        tenant,
-        from,
-        to,
-        by,
-        group,
-        target,
-    }: UsageCommand,
-    environment: &Environment,
-) -> anyhow::Result<()> {
+pub async fn run(command: UsageCommand, environment: &Environment) -> anyhow::Result<()> {
+    let (tenant, from, to, by, group, target) = match command {
+        UsageCommand::Show {
+            tenant,
+            from,
+            to,
+            by,
+            group,
+            target,
+        } => (tenant, from, to, by, group, target),
+        UsageCommand::Top {
+            from,
+            to,
+            by,
+            limit,
+            days,
+            target,
+        } => {
+            let mut query = vec![("by", by.name().to_owned()), ("limit", limit.to_string())];
+            query.extend(from.map(|from| ("from", from)));
+            query.extend(to.map(|to| ("to", to)));
+            return top(&query, days, &target, environment).await;
+        }
+    };
     let mut query = vec![
         ("by", by.name().to_owned()),
         ("group", group.name().to_owned()),
@@ -37,6 +50,38 @@ pub async fn show(
         "byte_hours",
     ];
     print_many(&answer, "rows", &columns, target.json)
+}
+
+async fn top(
+    query: &[(&str, String)],
+    days: bool,
+    target: &Target,
+    environment: &Environment,
+) -> anyhow::Result<()> {
+    let answer = Client::new(target, environment)?
+        .get_with(&["usage"], query)
+        .await?;
+    if days {
+        let columns = [
+            "day",
+            "requests",
+            "bytes_in",
+            "bytes_out",
+            "stored_delta",
+            "refusals",
+        ];
+        return print_many(&answer, "days", &columns, target.json);
+    }
+    let columns = [
+        "tenant_id",
+        "name",
+        "plan",
+        "stored_bytes",
+        "bytes_out",
+        "requests",
+        "refusals",
+    ];
+    print_many(&answer, "tenants", &columns, target.json)
 }
 
 pub async fn inventory(

@@ -29,6 +29,21 @@ pub enum PlanCommand {
         #[command(flatten)]
         target: Target,
     },
+    /// Show a plan: every version of its terms, and how many tenants are on each
+    Show {
+        id: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Put no tenant onto a plan any more; who is on it stays on it
+    Retire {
+        id: String,
+        /// The plan can be given to tenants again
+        #[arg(long)]
+        undo: bool,
+        #[command(flatten)]
+        target: Target,
+    },
 }
 
 #[derive(Debug, Default, Args)]

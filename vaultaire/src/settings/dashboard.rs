@@ -10,9 +10,9 @@ use super::Environment;
 
 pub fn mail(environment: &Environment) -> anyhow::Result<MailConfig> {
     let from = environment.get("VAULTAIRE_MAIL_FROM");
-    match (environment.get("VAULTAIRE_SMTP_URL"), from) {
+    match (environment.secret("VAULTAIRE_SMTP_URL")?, from) {
         (Some(url), Some(from)) => Ok(MailConfig::Smtp {
-            url: url.to_owned(),
+            url,
             from: from.to_owned(),
         }),
         (Some(_), None) => {

@@ -3,11 +3,12 @@
 
 mod child;
 mod data_dir;
+pub mod database;
 mod engine;
 mod planes;
 mod ports;
 mod postgres;
-mod progress;
+pub mod progress;
 mod quickstart;
 mod run_as;
 mod surplus;
@@ -80,7 +81,7 @@ impl Plan {
     ) -> anyhow::Result<Self> {
         let tools = Tools::new(environment, path);
         tools.require_setpriv()?;
-        let postgres = match environment.get("DATABASE_URL") {
+        let postgres = match environment.secret("DATABASE_URL")? {
             Some(_) => None,
             None => {
                 let major = existing.map(postgres::major_of).transpose()?.flatten();
@@ -107,7 +108,7 @@ async fn start(
     let secrets = planes::Secrets::ensure(dir)?;
     let database_url = match &plan.postgres {
         Some(postgres) => postgres::start(tree, dir, postgres).await?,
-        None => environment.require("DATABASE_URL")?.to_owned(),
+        None => environment.require_secret("DATABASE_URL")?,
     };
     let engine = match &plan.weed {
         Some(weed) => engine::start(tree, dir, weed).await?,

@@ -1,7 +1,7 @@
 //! Vaultaire's own processes under `up`: one control plane and the data planes, each with what it may know.
 //! A data plane is told no database, no engine credentials and no token but the one with which it joins.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -134,6 +134,11 @@ pub struct Planes<'a> {
     pub secrets: &'a Secrets,
 }
 
+/// Every process that serves says itself what becomes of its requests.
+fn is_of_traces(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with("OTEL_"))
+}
+
 #[derive(Deserialize)]
 struct JoinToken {
     join_token: String,
@@ -168,6 +173,7 @@ impl Planes<'_> {
             "VAULTAIRE_REGION",
             "VAULTAIRE_LOG",
             "VAULTAIRE_SMTP_URL",
+            "VAULTAIRE_SMTP_URL_FILE",
             "VAULTAIRE_MAIL_FROM",
             "VAULTAIRE_TRUSTED_PROXIES",
             "STRIPE_SECRET_KEY",
@@ -197,9 +203,10 @@ impl Planes<'_> {
         ];
         // What is not Vaultaire's (certificates, …) is handed on.
         let handed_on = std::env::vars_os().filter(|(name, _)| {
-            !SETTINGS
-                .iter()
-                .any(|(ours, _)| name == ours && *ours != "PATH")
+            is_of_traces(name)
+                || !SETTINGS
+                    .iter()
+                    .any(|(ours, _)| name == ours && *ours != "PATH")
         });
         let program = self.plane("controlplane", arguments, handed_on, own)?;
 
@@ -231,7 +238,11 @@ impl Planes<'_> {
             ),
             ("VAULTAIRE_S3_ADDRESS", address.to_string().into()),
         ];
-        for name in ["VAULTAIRE_LOG", "VAULTAIRE_S3_DOMAINS"] {
+        for name in [
+            "VAULTAIRE_LOG",
+            "VAULTAIRE_S3_DOMAINS",
+            "VAULTAIRE_METRICS_TENANTS",
+        ] {
             own.extend(self.environment.get(name).map(|value| (name, value.into())));
         }
         if !crate::dataplane::has_identity(&node) {
@@ -252,8 +263,9 @@ impl Planes<'_> {
             "SSL_CERT_FILE",
             "SSL_CERT_DIR",
         ];
-        let handed_on = std::env::vars_os()
-            .filter(|(name, _)| harmless.iter().any(|harmless| name == harmless));
+        let handed_on = std::env::vars_os().filter(|(name, _)| {
+            is_of_traces(name) || harmless.iter().any(|harmless| name == harmless)
+        });
         let program = self.plane(&format!("dataplane-{number}"), arguments, handed_on, own)?;
 
         let child = tree.start(program)?;

@@ -80,9 +80,22 @@ pub async fn start(tree: &mut Tree, dir: &DataDir, postgres: &Postgres) -> anyho
         ready,
     )
     .await?;
-    Ok(format!(
-        "postgres://{NAME}:{password}@127.0.0.1:{port}/{NAME}"
-    ))
+    Ok(url(&password, port))
+}
+
+pub fn url(password: &str, port: u16) -> String {
+    format!("postgres://{NAME}:{password}@127.0.0.1:{port}/{NAME}")
+}
+
+/// The port of the server that runs on this cluster.
+pub fn running_on(cluster: &Path) -> Option<u16> {
+    let text = fs::read_to_string(cluster.join("postmaster.pid")).ok()?;
+    let mut lines = text.lines().map(str::trim);
+    let pid = lines.next()?;
+    let folder = fs::read_link(format!("/proc/{pid}/cwd")).ok()?;
+    // The data directory, the start, the port.
+    let port = lines.nth(2)?.parse().ok()?;
+    (folder == cluster).then_some(port)
 }
 
 fn program(dir: &DataDir, postgres: &Postgres, run_as: RunAs, port: u16) -> Program {

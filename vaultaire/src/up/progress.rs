@@ -2,13 +2,19 @@
 //! A reader that went away must not end the tree, so nothing here can fail.
 
 use std::io::{IsTerminal, Write, stdout};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// Nothing more is said: standard output is for JSON.
+pub fn keep_quiet() {
+    QUIET.store(true, Ordering::Relaxed);
+}
 
 /// One line on standard output.
 pub fn say(line: &str) {
-    let mut out = stdout().lock();
-    let _ = writeln!(out, "{line}");
-    let _ = out.flush();
+    write(&format!("{line}\n"));
 }
 
 /// Awaits the work, and says what it is and how long it took. On a terminal the time can be watched.
@@ -43,6 +49,9 @@ pub async fn step<T>(
 }
 
 fn write(text: &str) {
+    if QUIET.load(Ordering::Relaxed) {
+        return;
+    }
     let mut out = stdout().lock();
     let _ = out.write_all(text.as_bytes());
     let _ = out.flush();

@@ -29,6 +29,7 @@ pub enum Area {
     Revenue,
     Fleet,
     Engines,
+    Drift,
     Jobs,
     Plans,
     Notices,
@@ -43,13 +44,14 @@ pub struct Entry {
 }
 
 /// In the navigation's order; shown is what has a route.
-const ENTRIES: [Entry; 11] = [
+const ENTRIES: [Entry; 12] = [
     entry(Area::Tenants, "/admin/tenants", "Tenants"),
     entry(Area::Usage, "/admin/usage", "Usage"),
     entry(Area::Refusals, "/admin/refusals", "Refusals"),
     entry(Area::Revenue, "/admin/revenue", "Revenue"),
     entry(Area::Fleet, "/admin/fleet", "Fleet"),
     entry(Area::Engines, "/admin/engines", "Engines"),
+    entry(Area::Drift, "/admin/drift", "Drift"),
     entry(Area::Jobs, "/admin/jobs", "Jobs"),
     entry(Area::Plans, "/admin/plans", "Plans"),
     entry(Area::Notices, "/admin/notices", "Notices"),

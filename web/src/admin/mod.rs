@@ -3,13 +3,22 @@
 
 mod audit;
 mod code;
+mod drift;
+mod engines;
+mod fleet;
 mod forms;
 pub mod frame;
+mod jobs;
 mod log_in;
+mod notices;
 mod operators;
+mod plans;
+mod refusals;
+mod revenue;
 mod set_up;
 mod tenants;
 mod theme;
+mod usage;
 
 use axum::response::Redirect;
 use axum::routing::{MethodRouter, get, post};
@@ -23,8 +32,17 @@ pub fn routes() -> Vec<Route> {
     [
         own(),
         audit::routes(),
+        drift::routes(),
+        engines::routes(),
+        fleet::routes(),
+        jobs::routes(),
+        notices::routes(),
         operators::routes(),
+        plans::routes(),
+        refusals::routes(),
+        revenue::routes(),
         tenants::routes(),
+        usage::routes(),
     ]
     .into_iter()
     .flatten()

@@ -9,9 +9,10 @@ use axum::response::Response;
 use chrono::{DateTime, Utc};
 use controlplane::accounts::Act;
 use controlplane::billing::{self, Rung, Words};
+use controlplane::notices::{Level, Shown};
 use controlplane::tenants::Tenant;
 use controlplane::usage::{Group, Stored};
-use controlplane::{access_keys, buckets, leases, refusals, tenants, usage};
+use controlplane::{access_keys, buckets, leases, notices, refusals, tenants, usage};
 use serde::Deserialize;
 use wire::TenantStatus;
 
@@ -31,6 +32,7 @@ const MOST_BUCKETS: usize = 8;
 #[template(path = "pages/dashboard.html")]
 struct Dashboard<'a> {
     shell: Shell<'a>,
+    notices: Vec<NoticeRow>,
     standing: Option<Standing>,
     plan_name: &'a str,
     price: Option<String>,
@@ -97,6 +99,32 @@ struct Standing {
     by_paying: bool,
 }
 
+/// What the operator has to say.
+struct NoticeRow {
+    id: String,
+    title: String,
+    text: String,
+    word: &'static str,
+    tone: &'static str,
+}
+
+impl From<Shown> for NoticeRow {
+    fn from(notice: Shown) -> Self {
+        let (word, tone) = match notice.level {
+            Level::Info => ("Notice", ""),
+            Level::Maintenance => ("Maintenance", "warn"),
+            Level::Incident => ("Incident", "bad"),
+        };
+        Self {
+            id: notice.notice_id.to_string(),
+            title: notice.title,
+            text: notice.text,
+            word,
+            tone,
+        }
+    }
+}
+
 struct Trial {
     days_left: i64,
     ends: Moment,
@@ -117,6 +145,7 @@ pub struct DashboardQuery {
 
 /// What the database knows.
 struct Found {
+    notices: Vec<Shown>,
     tenant: Tenant,
     buckets: Vec<BucketRow>,
     usable_keys: usize,
@@ -147,6 +176,7 @@ pub async fn show(
     let egress_limit = tenant.limits.quota_egress_bytes;
     page(&Dashboard {
         shell: Shell::new(&member.session, Here::Overview),
+        notices: found.notices.into_iter().map(NoticeRow::from).collect(),
         standing: standing(tenant.operator_status, &found.paying),
         plan_name: &tenant.plan.name,
         price: price(tenant),
@@ -193,6 +223,7 @@ async fn find(app: &App, member: &Member, range: Range) -> Result<Found, Failure
     let refused = refusals::counts(&mut tx, range.begin(now)).await?;
     let behind = usage::behind(&mut tx, now).await?;
     let paying = billing::standing(&mut tx, &app.cp).await?;
+    let notices = notices::for_member(&mut tx, &app.cp, member.session.member_id).await?;
     tx.commit().await?;
     let mut buckets: Vec<BucketRow> = listed
         .into_iter()
@@ -218,6 +249,7 @@ async fn find(app: &App, member: &Member, range: Range) -> Result<Found, Failure
         egress,
         behind,
         paying,
+        notices,
     })
 }
 

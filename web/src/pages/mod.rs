@@ -13,6 +13,7 @@ pub mod connect;
 pub mod create_access_key;
 pub mod dashboard;
 pub mod delete_account;
+pub mod dismiss_notice;
 pub mod email_links;
 pub mod forgot_password;
 pub mod forms;

@@ -184,7 +184,8 @@ fn hash(parts: &[&[u8]]) -> [u8; 32] {
 /// Removes what is older than a day, and what belongs to tokens that have ended.
 pub(crate) async fn sweep(cp: ControlPlane) {
     loop {
-        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, sweep_once(&cp)).await {
+        let sweeping = sweep_once(&cp).instrument(telemetry::job("api.sweep"));
+        if let Err(error) = db::in_time(db::PATIENCE_OF_JOBS, sweeping).await {
             tracing::warn!(%error, "answers that were kept could not be removed");
         }
         tokio::time::sleep(SWEEP_EVERY).await;

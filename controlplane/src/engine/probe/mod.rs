@@ -14,6 +14,8 @@ use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::ByteStream;
 use wire::EngineCapabilities;
 
+use tracing::Instrument as _;
+
 use super::{Engine, Removed, explain, has_no_such_list};
 use crate::{ControlPlane, Error, PlacementKind, db};
 
@@ -46,7 +48,8 @@ pub(crate) async fn probe_all(cp: ControlPlane) {
 async fn until_done(cp: &ControlPlane, id: String) {
     let mut pause = Duration::from_secs(1);
     loop {
-        match probe_once(cp, &id).await {
+        let probing = probe_once(cp, &id).instrument(telemetry::job("engine.probe"));
+        match probing.await {
             Ok(_) => return,
             Err(error) => {
                 let error = format!("{error:#}");

@@ -159,8 +159,8 @@ pub fn draw(steps: &[Step], range: Range, quota: Option<u64>) -> Vec<Chart> {
         class,
         values: steps.iter().map(figure).collect(),
     };
-    let plot = |id, title, unit, shape, series, limit| Plot {
-        id,
+    let plot = |id: &str, title, unit, shape, series, limit| Plot {
+        id: id.to_owned(),
         title,
         unit,
         shape,

@@ -332,8 +332,8 @@ fn charts(times: &[DateTime<Utc>], days: &[Sum], stored: bool, running: bool) ->
         class,
         values: days.iter().map(figure).collect(),
     };
-    let plot = |id, title, unit, shape, series| Plot {
-        id,
+    let plot = |id: &str, title, unit, shape, series| Plot {
+        id: id.to_owned(),
         title,
         unit,
         shape,

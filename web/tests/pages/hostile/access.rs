@@ -17,9 +17,14 @@ pub fn concrete(path: &str) -> String {
         .replace("{request_id}", NOBODY)
         .replace("{api_token_id}", NOBODY)
         .replace("{passkey_id}", NOBODY)
+        .replace("{notice_id}", NOBODY)
         .replace("{invoice_id}", NOBODY)
         .replace("{operator_id}", NOBODY)
         .replace("{tenant_id}", NOBODY)
+        .replace("{node_id}", NOBODY)
+        .replace("{plan_id}", "nobodys")
+        .replace("{kind}", "mail")
+        .replace("{job_id}", NOBODY)
         .replace("{name}", "site.css")
         .replace("{bucket}", "vaults")
 }
@@ -275,8 +280,16 @@ async fn ids_of(site: &Site, owner: &mut Browser, email: &str) -> Vec<(&'static 
              FROM members WHERE email = '{email}'"
     ))
     .await;
+    // To another plan's tenants.
+    let notice = format!("{:032x}", 12);
+    site.sql(&format!(
+        "INSERT INTO notices (id, title, body, level, plan_id, from_at, until_at, tenants, created_at, created_by)
+             VALUES ('{notice}', 'theirs', 'theirs', 'info', 'business', '2024-10-01', '2034-10-01', 1, now(), 'operator')"
+    ))
+    .await;
     let (team, account) = (owner.get("/members").await, owner.get("/account").await);
     vec![
+        ("{notice_id}", notice),
         ("{request_id}", request),
         ("{api_token_id}", after(&tokens, "data-revoke-token=\"")),
         ("{passkey_id}", passkey),

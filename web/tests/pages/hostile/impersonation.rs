@@ -43,6 +43,23 @@ async fn row_15_impersonation_wants_a_reason_and_an_end_and_is_in_both_logs() {
     let page = otto.get("/dashboard").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(page.has("id=\"looking\"") && page.has("ticket 7: no uploads"));
+    for (path, status) in [
+        ("/nothing", StatusCode::NOT_FOUND),
+        ("/buckets/none", StatusCode::NOT_FOUND),
+        ("/account", StatusCode::FORBIDDEN),
+    ] {
+        let failure = otto.get(path).await;
+        assert_eq!(failure.status, status, "{path}");
+        assert!(failure.has("id=\"looking\""), "{path}");
+        let own = ada.get(path).await;
+        assert!(!own.has("id=\"looking\""), "{path}");
+    }
+    for refused in ["href=\"/account\"", "href=\"/api-tokens\""] {
+        assert!(!page.has(refused), "{refused}");
+        assert!(ada.get("/dashboard").await.has(refused), "{refused}");
+    }
+    let of_operators = otto.get("/admin/nothing").await;
+    assert!(!of_operators.has("id=\"looking\""));
     let log = ada.get("/audit-log").await;
     assert!(log.has("impersonation.begin") && log.has("ticket 7: no uploads"));
     assert!(log.has(&format!("operator {OPERATOR}")));
