@@ -18,7 +18,6 @@ run: cargo ## Build and start everything on this machine; ARGS="--data-dir DIR â
 test: cargo ## Every check and every test; installs what the tests need
 	@scripts/install-tools test
 	@$(MAKE) --no-print-directory lint
-	@cargo build --locked -p vaultaire
 	@scripts/with-postgres cargo test --locked --workspace
 
 chaos: cargo ## Faults, drawn from a seed, while clients keep a ledger: [SEED=n] [MINUTES=m] [ROUNDS=r] [FAULTS=kill,cut-push,â€¦], ten minutes unless said (docs/FAULTS.md)

@@ -188,7 +188,7 @@ pub(crate) async fn insert(
             random::secret_access_key(&mut rng),
         )
     };
-    let sealed = cp.config().master_key.seal(
+    let sealed = cp.master_key().seal(
         Purpose::AccessKeySecret,
         &seal_row(tenant_id, &access_key_id),
         secret_access_key.as_bytes(),

@@ -47,7 +47,7 @@ async fn batch(cp: &ControlPlane, count: usize, keys: usize) -> Result<Vec<MadeT
                 )
             };
             let row = access_keys::seal_row(*tenant, &access_key_id);
-            let master_key = &cp.config().master_key;
+            let master_key = cp.master_key();
             sealed.push(master_key.seal(Purpose::AccessKeySecret, &row, secret.as_bytes())?);
             owners.push(tenant.as_uuid());
             key_ids.push(access_key_id.clone());

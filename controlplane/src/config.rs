@@ -1,6 +1,7 @@
 //! What a control plane is told at its start. Everything else is in the database.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use ipnet::IpNet;
@@ -18,6 +19,8 @@ pub struct Config {
     /// The region that customers sign for.
     pub region: String,
     pub master_key: MasterKey,
+    /// Where it was read from, to be read again: it may have another key beside it later.
+    pub master_key_file: Option<PathBuf>,
     /// Opens `/api/v1/admin`; never empty.
     pub admin_token: String,
     pub engine: EngineConfig,

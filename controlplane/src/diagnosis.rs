@@ -51,11 +51,28 @@ pub struct Database {
     pub migrations: Migrations,
     /// Whether the master key opens what was sealed here; `None`: there is no key to try, or nothing was sealed yet.
     pub master_key_opens: Option<bool>,
+    /// `None`: no release that exchanges keys was started here yet.
+    #[serde(default)]
+    pub master_keys: Option<MasterKeys>,
     /// `None`: these tables cannot be read, such as before the first start.
     pub head: Option<i64>,
     pub nodes: Option<Vec<Node>>,
     pub engines: Option<Vec<Engine>>,
     pub queues: Option<Queues>,
+}
+
+/// Which versions of the master key there are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MasterKeys {
+    pub seals_under: u8,
+    /// Sealed under others.
+    pub values_behind: u64,
+    /// Versions that sealed before, and were not dropped yet.
+    pub unfinished: Vec<u8>,
+    /// Control planes that run.
+    pub control_planes: u64,
+    /// Those of them that do not know the version that seals.
+    pub lacking: u64,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, FromRow)]
@@ -167,7 +184,7 @@ pub struct Queues {
 pub(crate) async fn of_control_plane(cp: &ControlPlane) -> Result<Diagnosis, Error> {
     let config = cp.config();
     let mut conn = cp.pool().acquire().await?;
-    let database = look(&mut conn, Some(&config.master_key)).await?;
+    let database = look(&mut conn, Some(&cp.master_key())).await?;
     let plane = Plane {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         now: own_clock(),
@@ -221,6 +238,7 @@ async fn look(
         unprotected: db::diagnosis::unprotected(conn).await?,
         migrations: db::diagnosis::migrations(conn).await?,
         master_key_opens: None,
+        master_keys: None,
         head: None,
         nodes: None,
         engines: None,
@@ -237,6 +255,9 @@ async fn look(
         (Some(key), Some(sealed)) => Some(opens(key, &sealed)),
         _ => None,
     };
+    found.master_keys = section(conn, async |c| db::diagnosis::master_keys(c, now).await)
+        .await
+        .flatten();
     found.engines = section(conn, async |c| db::diagnosis::engines(c).await).await;
     found.queues = section(conn, async |c| db::diagnosis::queues(c, now).await).await;
     let until = tokio::time::Instant::now() + CATCHES_UP_WITHIN;

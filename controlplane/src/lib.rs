@@ -28,6 +28,7 @@ pub mod jobs;
 pub mod leases;
 pub mod limits;
 mod mail;
+pub mod master_key;
 pub mod members;
 pub mod nodes;
 pub mod notices;

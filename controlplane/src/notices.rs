@@ -173,7 +173,21 @@ pub async fn get(tx: &mut Tx, id: NoticeId) -> Result<Notice, Error> {
 }
 
 /// Nobody sees it any more. What has ended has ended. Needs a system transaction.
-pub async fn end(tx: &mut Tx, cp: &ControlPlane, id: NoticeId) -> Result<Notice, Error> {
+pub async fn end(
+    tx: &mut Tx,
+    cp: &ControlPlane,
+    id: NoticeId,
+    confirm: Option<u64>,
+) -> Result<Notice, Error> {
+    let notice = get(tx, id).await?;
+    let tenants = reach(tx, notice.plan.as_deref()).await?;
+    let over = notice.ended_at.is_some();
+    if !over && confirm != Some(tenants) && (tenants > 1 || confirm.is_some()) {
+        return Err(Error::Conflict {
+            code: "confirm_needed",
+            message: format!("This is told to {tenants} tenants: confirm the number {tenants}."),
+        });
+    }
     if db::notices::end(tx, id, cp.clock().now()).await? {
         audit::record(tx, cp, None, "notice.end", &id.to_string(), json!({})).await?;
     }

@@ -13,6 +13,7 @@ use sqlx::{PgPool, Postgres, Transaction};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use uuid::Uuid;
 use wire::Revision;
 
 use crate::accounts::Throttle;
@@ -26,8 +27,8 @@ use crate::observe::{self, Routes};
 use crate::passwords::Passwords;
 use crate::push::{self, Push};
 use crate::{
-    Clock, Config, Error, Tx, api, billing, buckets, clock, console, db, deletion, engine, engines,
-    operators, usage,
+    Clock, Config, Error, MasterKey, Tx, api, billing, buckets, clock, console, db, deletion,
+    engine, engines, master_key, operators, usage,
 };
 
 /// A node that was cut off serves from its cache for as long as its signing keys reach: eight days.
@@ -39,7 +40,10 @@ pub(crate) const APPLY_TIMEOUT: Duration = Duration::from_secs(1);
 pub struct ControlPlane(Arc<Inner>);
 
 struct Inner {
+    /// New at each start.
+    instance: Uuid,
     config: Config,
+    master_key: master_key::Held,
     clock: Clock,
     pool: PgPool,
     engines: engines::Connections,
@@ -93,6 +97,8 @@ impl ControlPlane {
         db::migrate(&pool).await?;
         let (allotments, inbox) = Allotments::new();
         let cp = Self(Arc::new(Inner {
+            instance: Uuid::new_v4(),
+            master_key: master_key::Held::new(&config.master_key),
             engines: engines::Connections::default(),
             gateway: console::http(),
             pool,
@@ -116,6 +122,7 @@ impl ControlPlane {
         push::refresh(&cp).await?;
         allotments::start(&cp, inbox);
         cp.spawn(clock::follow(cp.clone()));
+        cp.spawn(master_key::watch(cp.clone()));
         cp.spawn(push::listen(cp.clone()));
         cp.spawn(push::follow(cp.clone()));
         cp.spawn(engine::probe_all(cp.clone()));
@@ -137,6 +144,19 @@ impl ControlPlane {
 
     pub fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// As it is at the moment: for one piece of work, not to be kept.
+    pub(crate) fn master_key(&self) -> Arc<MasterKey> {
+        self.0.master_key.get()
+    }
+
+    pub(crate) fn held_master_key(&self) -> &master_key::Held {
+        &self.0.master_key
+    }
+
+    pub(crate) fn instance(&self) -> Uuid {
+        self.0.instance
     }
 
     /// In a task of its own: a caller that goes away between BEGIN and its answer would leave the connection to the next
@@ -271,6 +291,10 @@ impl ControlPlane {
         let ended = tokio::time::timeout(Duration::from_secs(5), tasks.join_all()).await;
         if ended.is_err() {
             tracing::warn!("background tasks did not end in time");
+        }
+        let said = tokio::time::timeout(Duration::from_secs(1), master_key::ended(self)).await;
+        if !matches!(said, Ok(Ok(()))) {
+            tracing::debug!("the database was not told that this control plane ends");
         }
         let closed = tokio::time::timeout(Duration::from_secs(5), self.0.pool.close()).await;
         if closed.is_err() {

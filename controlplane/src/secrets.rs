@@ -42,21 +42,25 @@ impl Purpose {
     }
 }
 
-/// The key that all secrets at rest are sealed under, with those that it replaced.
+/// The key that all secrets at rest are sealed under, with those that it replaces or that are to replace it.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct MasterKey {
-    /// The first seals; every one opens.
+    /// Every one opens.
     versions: Vec<(u8, [u8; 32])>,
+    /// The one of them that seals.
+    seals_under: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MasterKeyError {
     #[error(
-        "a master key is 32 bytes in base64 (or 64 hexadecimal digits), one a line, newest first, each with `VERSION:` before it where there are several"
+        "a master key is 32 bytes in base64 (or 64 hexadecimal digits), one a line, each with `VERSION:` before it where there are several"
     )]
     Malformed,
     #[error("two master keys have the same version")]
     SameVersion,
+    #[error("there are 255 versions of the master key already")]
+    NoVersionLeft,
 }
 
 impl fmt::Debug for MasterKey {
@@ -70,11 +74,12 @@ impl MasterKey {
     pub fn from_bytes(bytes: [u8; 32]) -> Self {
         Self {
             versions: vec![(1, bytes)],
+            seals_under: 1,
         }
     }
 
-    /// Reads what the key file or the environment holds: lines of `[VERSION:]KEY`, the newest first; `KEY` is 32
-    /// bytes in base64 or hexadecimal, `VERSION` is 1 to 255.
+    /// Reads what the key file or the environment holds: lines of `[VERSION:]KEY`; `KEY` is 32 bytes in base64 or
+    /// hexadecimal, `VERSION` is 0 to 255, and 1 where it is not said. The first seals until a database says another.
     pub fn parse(text: &str) -> Result<Self, MasterKeyError> {
         let mut versions: Vec<(u8, [u8; 32])> = Vec::new();
         for line in text.lines().map(str::trim).filter(|l| !l.is_empty()) {
@@ -90,16 +95,38 @@ impl MasterKey {
             }
             versions.push((version, decode_key(key)?));
         }
-        if versions.is_empty() {
-            return Err(MasterKeyError::Malformed);
-        }
-        Ok(Self { versions })
+        let (seals_under, _) = *versions.first().ok_or(MasterKeyError::Malformed)?;
+        Ok(Self {
+            versions,
+            seals_under,
+        })
     }
 
-    /// A new random key in the form that [`parse`](Self::parse) reads.
-    pub fn generate_text() -> String {
+    /// The lines of `text`, and after them a new random key of the next version.
+    pub fn with_another(text: &str) -> Result<Zeroizing<String>, MasterKeyError> {
+        let newest = Self::parse(text)?.versions.iter().map(|(v, _)| *v).max();
+        let next = newest.and_then(|newest| newest.checked_add(1));
+        let next = next.ok_or(MasterKeyError::NoVersionLeft)?;
         let key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-        format!("1:{}\n", STANDARD.encode(key.as_slice()))
+        let key = Zeroizing::new(STANDARD.encode(key.as_slice()));
+        Ok(Zeroizing::new(format!(
+            "{}\n{next}:{}\n",
+            text.trim_end(),
+            *key
+        )))
+    }
+
+    pub(crate) fn seals_under(&self) -> u8 {
+        self.seals_under
+    }
+
+    /// The same keys, of which that of this version seals; `None`: there is none.
+    pub(crate) fn sealing_under(&self, version: u8) -> Option<Self> {
+        self.versions.iter().find(|(v, _)| *v == version)?;
+        Some(Self {
+            versions: self.versions.clone(),
+            seals_under: version,
+        })
     }
 
     /// Each version with what tells it from another key, and tells nothing else of it: 16 hexadecimal digits.
@@ -123,7 +150,8 @@ impl MasterKey {
     ) -> anyhow::Result<Vec<u8>> {
         let (version, key) = self
             .versions
-            .first()
+            .iter()
+            .find(|(version, _)| *version == self.seals_under)
             .ok_or_else(|| anyhow::anyhow!("there is no master key"))?;
         let nonce: [u8; NONCE_LEN] = rand::random();
         let payload = Payload {
@@ -244,12 +272,41 @@ mod tests {
             b"x"
         );
         assert_eq!(rotated.seal(Purpose::EngineSecret, ROW, b"x")?[0], 2);
+        let back = rotated.sealing_under(1).unwrap();
+        let sealed = back.seal(Purpose::EngineSecret, ROW, b"x")?;
+        assert_eq!(sealed[0], 1);
+        assert!(key().open(Purpose::EngineSecret, ROW, &sealed).is_ok());
+        assert!(rotated.sealing_under(3).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn another_key_comes_beside_those_that_are_there() -> anyhow::Result<()> {
+        // A file from before versions were written into it.
+        let first = "ab".repeat(32);
+        let text = MasterKey::with_another(&first)?;
+        let both = MasterKey::parse(&text)?;
+        let names = both.fingerprints();
+        assert_eq!(names[0], MasterKey::parse(&first)?.fingerprints()[0]);
+        assert_eq!((names.len(), names[1].0, both.seals_under()), (2, 2, 1));
+        assert_ne!(names[0].1, names[1].1);
+        assert_ne!(*MasterKey::with_another(&first)?, *text);
+        let full = format!("255:{}", STANDARD.encode([1; 32]));
+        assert_eq!(
+            MasterKey::with_another(&full).err(),
+            Some(MasterKeyError::NoVersionLeft)
+        );
+        assert_eq!(
+            MasterKey::with_another("").err(),
+            Some(MasterKeyError::Malformed)
+        );
         Ok(())
     }
 
     #[test]
     fn key_files_are_read_strictly() {
-        assert!(MasterKey::parse(&MasterKey::generate_text()).is_ok());
+        let line = format!("1:{}\n", STANDARD.encode([7; 32]));
+        assert!(MasterKey::parse(&line).is_ok());
         assert!(MasterKey::parse(&"ab".repeat(32)).is_ok());
         for bad in ["", "\n", "short", "x:AAAA", "300:AAAA"] {
             assert_eq!(
@@ -258,9 +315,8 @@ mod tests {
                 "{bad}"
             );
         }
-        let twice = format!("{0}{0}", MasterKey::generate_text());
         assert_eq!(
-            MasterKey::parse(&twice).err(),
+            MasterKey::parse(&line.repeat(2)).err(),
             Some(MasterKeyError::SameVersion)
         );
     }

@@ -5,11 +5,12 @@ use controlplane::limits::{self, Counted};
 use controlplane::refusals::{self, Filter};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use wire::{
     Allotment, Allotted, Demand, FromNode, HeldShares, Refusal, Rule, Shares, ToNode, WHOLE,
 };
 
-use crate::plane::{Plane, Stream, eventually};
+use crate::plane::{Plane, Stream, eventually, in_time};
 
 /// The next word about shares.
 pub async fn shares(stream: &mut Stream) -> Allotment {
@@ -38,12 +39,46 @@ pub async fn hold(stream: &mut Stream, allotment: &Allotment) {
 
 /// Obeys until it was told what is waited for.
 pub async fn until(stream: &mut Stream, wanted: impl Fn(&Allotment) -> bool) -> Allotment {
-    loop {
-        let told = shares(stream).await;
-        hold(stream, &told).await;
-        if wanted(&told) {
-            return told;
+    let told = async {
+        loop {
+            let told = shares(stream).await;
+            hold(stream, &told).await;
+            if wanted(&told) {
+                return told;
+            }
         }
+    };
+    in_time(told).await
+}
+
+/// What a node was told of shares, one word after the other; it obeys each at once.
+pub struct Told(UnboundedReceiver<Allotment>);
+
+impl Told {
+    pub fn by(mut stream: Stream) -> Self {
+        let (sender, receiver) = unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(message) = stream.hear_any().await {
+                if let ToNode::Allotment(told) = message {
+                    hold(&mut stream, &told).await;
+                    let _ = sender.send(told);
+                }
+            }
+        });
+        Self(receiver)
+    }
+
+    /// The next such word.
+    pub async fn until(&mut self, wanted: impl Fn(&Allotment) -> bool) -> Allotment {
+        let told = async {
+            loop {
+                let told = self.0.recv().await.expect("the stream is open");
+                if wanted(&told) {
+                    return told;
+                }
+            }
+        };
+        in_time(told).await
     }
 }
 

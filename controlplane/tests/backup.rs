@@ -229,7 +229,7 @@ async fn what_is_damaged_foreign_or_newer_is_refused_and_leaves_nothing() {
         .replacen("one@example.com", "two@example.com", 1)
         .into_bytes();
     let cut = good[..good.len() / 2].to_vec();
-    let without_end = text[..text.rfind("SHA256").unwrap()].as_bytes().to_vec();
+    let without_end = text.as_bytes()[..text.rfind("SHA256").unwrap()].to_vec();
     let longer = [good.as_slice(), b"x\n"].concat();
     let other = b"PGDMP\n".to_vec();
     for (content, why) in [
@@ -282,10 +282,11 @@ async fn an_older_backups_tables_are_brought_up_to_date() {
     let plane = Plane::start().await;
     plane.cp.shut_down().await;
     // As a release before migration 27 left it.
-    let sql =
-        "DROP TRIGGER keep_engine_credentials ON engines; DROP FUNCTION keep_engine_credentials;
+    let sql = "DROP FUNCTION refuse_dropped_master_key CASCADE; DROP TABLE control_planes;
+        ALTER TABLE settings DROP COLUMN master_key_version, DROP COLUMN resealed; DROP TABLE master_keys;
+        DROP TRIGGER keep_engine_credentials ON engines; DROP FUNCTION keep_engine_credentials;
         ALTER TABLE engines DROP COLUMN superseded; DROP TABLE schema_floor;
-        DELETE FROM _sqlx_migrations WHERE version = 27";
+        DELETE FROM _sqlx_migrations WHERE version >= 27";
     plane.database.execute(sql).await;
     let path = back_up(&plane).await;
     let again = Database::create().await;
@@ -371,9 +372,9 @@ async fn what_nodes_held_of_quotas_is_void_whichever_ledger_they_have_now() {
             })
             .await;
         let heard = loop {
-            match stream.hear().await {
-                heard @ (ToNode::Renew { .. } | ToNode::Grants(_)) => break heard,
-                _ => {}
+            let heard = stream.hear().await;
+            if matches!(heard, ToNode::Renew { .. } | ToNode::Grants(_)) {
+                break heard;
             }
         };
         assert_eq!(

@@ -44,5 +44,7 @@ INSERT INTO revenue_steps (tenant_id, at, plan_id, version, currency, mrr_cents)
     SELECT id, now(), plan_id, terms_version, 'usd', 1 FROM tenants;
 INSERT INTO notices (id, title, body, level, from_at, until_at, tenants, created_at, created_by)
     VALUES (gen_random_uuid(), 'a', 'b', 'info', now(), now() + interval '1 hour', 1, now(), 'c');
-INSERT INTO notice_dismissals SELECT n.id, m.tenant_id, m.id, now() FROM notices n, members m;
+INSERT INTO notice_dismissals SELECT n.id, m.tenant_id, m.id, now() FROM notices n, members m ON CONFLICT DO NOTHING;
+INSERT INTO control_planes (id, version, started_at, running_until, master_keys, seals_under)
+    VALUES (gen_random_uuid(), 'a', now(), now(), '{"1": "a"}', 1) ON CONFLICT DO NOTHING;
 UPDATE tenants SET name = E'a\tb\n\\.\nSHA256 x\r\\N \\ \u00e9' || id;

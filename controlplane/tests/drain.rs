@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wire::{Allotment, FromNode, ToNode, WHOLE};
 
-use crate::allotments::{hold, until};
+use crate::allotments::{Told, hold, until};
 use crate::leases::{Holder, quota, stored};
 use crate::plane::{Plane, Stream, eventually, serve};
 
@@ -44,28 +44,16 @@ async fn others_take_the_part_of_a_drained_node_and_it_takes_it_back() {
     let (mut first, mut second) = (plane.connect(&one, 0).await, plane.connect(&two, 0).await);
     ready(&mut first).await;
     ready(&mut second).await;
-    let ours = tokio::spawn(async move {
-        let even = |told: &Allotment| told.floor == WHOLE / 2;
-        until(&mut second, even).await;
-        // All of it, when the other has none any more.
-        until(&mut second, |told| told.floor == WHOLE).await;
-        until(&mut second, even).await;
-        second
-    });
-    until(&mut first, |told| told.floor == WHOLE / 2).await;
+    let (mut first, mut second) = (Told::by(first), Told::by(second));
+    let even = |told: &Allotment| told.floor == WHOLE / 2;
+    first.until(even).await;
+    second.until(even).await;
     eventually(async || {
         seen(&plane, &one.id).await["state"] == "ready"
             && seen(&plane, &two.id).await["state"] == "ready"
     })
     .await;
 
-    let obeys = tokio::spawn(async move {
-        // Half of it goes at once: the clock stands still.
-        until(&mut first, |told| told.draining && told.floor == WHOLE / 4).await;
-        until(&mut first, |told| told.draining && told.floor == 0).await;
-        until(&mut first, |told| !told.draining && told.floor == WHOLE / 2).await;
-        first
-    });
     let (status, receipt) = drain(&plane, &one.id, json!({})).await;
     assert_eq!(status, StatusCode::OK, "{receipt}");
     assert_eq!(
@@ -76,15 +64,21 @@ async fn others_take_the_part_of_a_drained_node_and_it_takes_it_back() {
     assert!(receipt["millis"].is_u64(), "{receipt}");
     let (status, again) = drain(&plane, &one.id, json!({})).await;
     assert_eq!((status, &again["told"]), (StatusCode::OK, &json!(true)));
+    // Half of it goes at once: the clock stands still.
+    let of = |part: u32| move |told: &Allotment| told.draining && told.floor == part;
+    first.until(of(WHOLE / 4)).await;
     plane.clock.advance(Duration::seconds(9));
     plane.clock.advance(Duration::seconds(12));
-    eventually(async || seen(&plane, &one.id).await["floor"] == 0).await;
+    first.until(of(0)).await;
+    // All of it, when the other has none any more.
+    second.until(|told| told.floor == WHOLE).await;
+    assert_eq!(seen(&plane, &one.id).await["floor"], 0);
 
     let path = format!("/nodes/{}/drain", one.id);
     let (status, back) = plane.admin(Method::DELETE, &path, None).await;
     assert_eq!((status, &back["state"]), (StatusCode::OK, &json!("ready")));
-    obeys.await.unwrap();
-    ours.await.unwrap();
+    first.until(|told| !told.draining && even(told)).await;
+    second.until(even).await;
     plane.stop().await;
 }
 

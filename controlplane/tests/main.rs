@@ -28,6 +28,7 @@ mod jobs;
 mod leases;
 mod mail;
 mod mailbox;
+mod master_key;
 mod members;
 mod neighbours;
 mod nodes;

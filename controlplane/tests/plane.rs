@@ -33,6 +33,8 @@ use crate::sign_up::sign_up;
 pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests";
 pub const ENGINE_SECRET: &str = "the-engines-own-secret";
 pub const PASSWORD: &str = "correct horse battery";
+/// In the plane's folder.
+pub const KEY_FILE: &str = "master.key";
 pub const BROWSER: &str = "the browser's secret";
 /// Longer than anything takes; a test that waits for it fails.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -46,6 +48,35 @@ pub struct Plane {
     placement: PlacementKind,
     stripe: Option<StripeConfig>,
     pub folder: tempfile::TempDir,
+    _watch: Watch,
+}
+
+/// Ends the whole run where one test does not end, and says which: a node that waits for a word that does not come hears
+/// heartbeats for ever.
+struct Watch(#[allow(dead_code)] std::sync::mpsc::Sender<()>);
+
+impl Watch {
+    /// Many times what the longest test takes on a busy machine.
+    const LONGEST: Duration = Duration::from_secs(600);
+
+    fn start() -> Self {
+        let (held, released) = std::sync::mpsc::channel::<()>();
+        let test = std::thread::current();
+        std::thread::spawn(move || {
+            use std::io::Write;
+            use std::sync::mpsc::RecvTimeoutError;
+            if released.recv_timeout(Self::LONGEST) == Err(RecvTimeoutError::Timeout) {
+                let name = test.name().unwrap_or_default();
+                // Not `eprintln!`, which is kept for when the test ends.
+                let _ = writeln!(
+                    std::io::stderr(),
+                    "the test {name} has not ended after ten minutes"
+                );
+                std::process::exit(101);
+            }
+        });
+        Self(held)
+    }
 }
 
 pub fn noon() -> DateTime<Utc> {
@@ -81,6 +112,7 @@ impl Plane {
         prepare(&engine);
         let clock = Clock::at(noon());
         let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(KEY_FILE), key_line(1, 3)).unwrap();
         let mut config = config(&database, &endpoint, placement, folder.path());
         config.stripe.clone_from(&stripe);
         let cp = ControlPlane::start(config, clock.clone()).await.unwrap();
@@ -93,6 +125,7 @@ impl Plane {
             placement,
             stripe,
             folder,
+            _watch: Watch::start(),
         };
         // The probe's result is a change like any other; tests want to see their own alone.
         plane.probed().await;
@@ -256,7 +289,9 @@ fn config(
         public_url: "http://127.0.0.1:8080".to_owned(),
         s3_endpoint: "http://127.0.0.1:9000".to_owned(),
         region: "us-east-1".to_owned(),
-        master_key: MasterKey::from_bytes([3; 32]),
+        master_key: MasterKey::parse(&std::fs::read_to_string(folder.join(KEY_FILE)).unwrap())
+            .unwrap(),
+        master_key_file: Some(folder.join(KEY_FILE)),
         admin_token: ADMIN_TOKEN.to_owned(),
         engine: EngineConfig {
             endpoint: endpoint.to_owned(),
@@ -272,6 +307,11 @@ fn config(
         stripe: None,
         webhooks_to_private: true,
     }
+}
+
+/// The line of this version in a key file.
+pub fn key_line(version: u8, byte: u8) -> String {
+    format!("{version}:{}\n", STANDARD.encode([byte; 32]))
 }
 
 pub struct NewTenant {
@@ -383,22 +423,28 @@ impl Stream {
 
     /// The next message that is neither a heartbeat nor about shares.
     pub async fn hear(&mut self) -> ToNode {
-        loop {
-            match self.hear_any().await.expect("the stream is closed") {
-                ToNode::Heartbeat { .. } | ToNode::Allotment(_) => {}
-                other => return other,
+        let message = async {
+            loop {
+                match self.hear_any().await.expect("the stream is closed") {
+                    ToNode::Heartbeat { .. } | ToNode::Allotment(_) => {}
+                    other => return other,
+                }
             }
-        }
+        };
+        in_time(message).await
     }
 
     /// The next message that is no word of shares, heartbeats included.
     pub async fn hear_beat(&mut self) -> Option<ToNode> {
-        loop {
-            match self.hear_any().await {
-                Some(ToNode::Allotment(_)) => {}
-                other => return other,
+        let message = async {
+            loop {
+                match self.hear_any().await {
+                    Some(ToNode::Allotment(_)) => {}
+                    other => return other,
+                }
             }
-        }
+        };
+        in_time(message).await
     }
 
     pub async fn snapshot(&mut self) -> wire::Snapshot {
@@ -461,6 +507,13 @@ impl Stream {
         });
         receiver
     }
+}
+
+/// What is heard in between does not make the wait longer.
+pub async fn in_time<T>(wait: impl Future<Output = T>) -> T {
+    tokio::time::timeout(3 * PATIENCE, wait)
+        .await
+        .expect("the control plane says other things, and not what is waited for")
 }
 
 /// Waits for the condition, asking again and again.

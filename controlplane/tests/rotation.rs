@@ -15,7 +15,7 @@ const NEW: &str = "the-new-key";
 const NEW_SECRET: &str = "the-new-secret";
 const OLD: &str = "engine-access-key";
 
-async fn rotate(plane: &Plane, akid: &str, secret: &str) -> (StatusCode, Value) {
+pub async fn rotate(plane: &Plane, akid: &str, secret: &str) -> (StatusCode, Value) {
     let body = json!({ "access_key_id": akid, "secret_access_key": secret });
     plane
         .admin(Method::POST, "/engines/main/rotate", Some(body))

@@ -82,6 +82,7 @@ async fn another_master_key_is_noticed_at_the_start() {
     let plane = Plane::start().await;
     let config = |key| Config {
         master_key: MasterKey::from_bytes(key),
+        master_key_file: None,
         ..plane.config()
     };
     let clock = Clock::at(plane.clock.now());

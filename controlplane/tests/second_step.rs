@@ -12,21 +12,21 @@ fn origin() -> Origin {
 }
 
 /// The app on a phone.
-struct App(Totp);
+pub struct App(Totp);
 
 impl App {
-    fn new(secret: &str) -> Self {
+    pub fn new(secret: &str) -> Self {
         let secret = Secret::try_from_base32(secret.replace(' ', "")).unwrap();
         Self(Builder::new().with_secret(secret).build().unwrap())
     }
 
-    fn code(&self, plane: &Plane) -> String {
+    pub fn code(&self, plane: &Plane) -> String {
         let now = u64::try_from(plane.clock.now().timestamp()).unwrap();
         self.0.generate(now).to_string()
     }
 }
 
-async fn set_up(plane: &Plane, member: &SignedIn) -> (App, Vec<String>) {
+pub async fn set_up(plane: &Plane, member: &SignedIn) -> (App, Vec<String>) {
     let setup = accounts::begin_totp(&plane.cp, &member.session).unwrap();
     let app = App::new(&setup.secret);
     assert!(setup.uri.contains(&setup.secret.replace(' ', "")));
@@ -66,7 +66,7 @@ async fn set_up(plane: &Plane, member: &SignedIn) -> (App, Vec<String>) {
     (app, codes.0)
 }
 
-async fn challenge(plane: &Plane, email: &str, password: &str) -> SessionToken {
+pub async fn challenge(plane: &Plane, email: &str, password: &str) -> SessionToken {
     match accounts::log_in(&plane.cp, email, password, &origin())
         .await
         .unwrap()
@@ -76,7 +76,7 @@ async fn challenge(plane: &Plane, email: &str, password: &str) -> SessionToken {
     }
 }
 
-async fn pass(plane: &Plane, challenge: &SessionToken, code: &str) -> Result<SignedIn, Error> {
+pub async fn pass(plane: &Plane, challenge: &SessionToken, code: &str) -> Result<SignedIn, Error> {
     accounts::log_in_with_code(&plane.cp, challenge, code, &origin()).await
 }
 

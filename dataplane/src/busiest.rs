@@ -158,25 +158,23 @@ impl Busiest {
                 }
             }
         }
-        let bytes: [(&str, &str, fn(&Figures) -> &AtomicU64); 2] = [
-            (
-                "vaultaire_tenant_received_bytes_total",
-                "Bytes of object data received, of the busiest tenants and of all others.",
-                |figures| &figures.received,
-            ),
-            (
-                "vaultaire_tenant_sent_bytes_total",
-                "Bytes of bodies sent, of the busiest tenants and of all others.",
-                |figures| &figures.sent,
-            ),
-        ];
-        for (name, help, figure) in bytes {
+        let mut bytes = |name: &str, help: &str, figure: fn(&Figures) -> &AtomicU64| {
             let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} counter");
             for (tenant, figures) in &all {
                 let bytes = figure(figures).load(Ordering::Relaxed);
                 let _ = writeln!(out, "{name}{{tenant=\"{tenant}\"}} {bytes}");
             }
-        }
+        };
+        bytes(
+            "vaultaire_tenant_received_bytes_total",
+            "Bytes of object data received, of the busiest tenants and of all others.",
+            |figures| &figures.received,
+        );
+        bytes(
+            "vaultaire_tenant_sent_bytes_total",
+            "Bytes of bodies sent, of the busiest tenants and of all others.",
+            |figures| &figures.sent,
+        );
     }
 }
 

@@ -5,6 +5,7 @@ mod billing;
 mod business;
 mod completion;
 mod engine;
+mod master_key;
 mod node;
 mod operator;
 #[cfg(test)]
@@ -21,6 +22,7 @@ pub use billing::{BillingCommand, PlanCommand, TermArguments};
 pub use business::{JobCommand, NoticeCommand, RevenueArguments};
 pub use completion::print_completion;
 pub use engine::{DriftArguments, EngineCommand, NewEngine};
+pub use master_key::{KeyFile, MasterKeyCommand};
 pub use node::NodeCommand;
 pub use operator::{OperatorCommand, SeveralArguments};
 pub use usage::{RefusalCommand, UsageCommand};
@@ -90,6 +92,9 @@ pub enum Command {
     /// The data planes that have joined
     #[command(subcommand)]
     Node(NodeCommand),
+    /// The key that seals secrets in the database, and putting another in its place
+    #[command(subcommand)]
+    MasterKey(MasterKeyCommand),
     /// Say what is wrong with an installation and how to mend it; fails where a check failed
     Doctor(Target),
     /// The log of changes

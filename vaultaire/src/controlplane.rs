@@ -72,6 +72,7 @@ fn config(settings: Controlplane) -> anyhow::Result<Config> {
         region: settings.region,
         master_key: MasterKey::parse(&settings.master_key)
             .context("The master key cannot be read")?,
+        master_key_file: settings.master_key_file,
         admin_token: settings.admin_token,
         engine: settings.engine.config(),
         share_hold_seconds: settings.share_hold_seconds,

@@ -100,6 +100,9 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Operator(command) => {
             one_thread()?.block_on(admin::operator::run(command, &environment))
         }
+        Command::MasterKey(command) => {
+            one_thread()?.block_on(admin::master_key::run(command, &environment))
+        }
         Command::Doctor(target) => one_thread()?.block_on(doctor::run(&target, &environment)),
         Command::Completion { shell } => cli::print_completion(shell),
         Command::Audit(command) => one_thread()?.block_on(admin::audit::run(command, &environment)),

@@ -3,7 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
 use anyhow::{Context, ensure};
@@ -11,6 +11,27 @@ use rand::TryRng;
 
 /// Writes through a file beside it and a rename, mode 0600.
 pub fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    written(path, content, |_| Ok(()))
+}
+
+/// As [`write`], in place of a file whose owner and mode stay, so that whoever may read it still may.
+pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
+    // Not the link to it, which would be replaced by a file.
+    let path = path
+        .canonicalize()
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    written(&path, content, |file| {
+        let before = fs::metadata(&path)?;
+        fchown(file, Some(before.uid()), Some(before.gid()))?;
+        file.set_permissions(before.permissions())
+    })
+}
+
+fn written(
+    path: &Path,
+    content: &[u8],
+    prepare: impl FnOnce(&fs::File) -> std::io::Result<()>,
+) -> anyhow::Result<()> {
     let mut name = path.file_name().context("a file needs a name")?.to_owned();
     name.push(".new");
     let beside = path.with_file_name(name);
@@ -21,6 +42,7 @@ pub fn write(path: &Path, content: &[u8]) -> anyhow::Result<()> {
         .mode(0o600)
         .open(&beside)
         .and_then(|mut file| {
+            prepare(&file)?;
             file.write_all(content)?;
             file.sync_all()?;
             fs::rename(&beside, path)

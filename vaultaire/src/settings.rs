@@ -32,7 +32,7 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ),
     (
         "VAULTAIRE_MASTER_KEY_FILE",
-        "file that holds the master key",
+        "file that holds the master key, read again when it changes",
     ),
     ("VAULTAIRE_ADMIN_TOKEN", "token of the operator's commands"),
     (
@@ -301,6 +301,8 @@ pub struct Controlplane {
     pub health: SocketAddr,
     pub database_url: String,
     pub master_key: String,
+    /// Where that was read from, if from a file.
+    pub master_key_file: Option<PathBuf>,
     pub admin_token: String,
     pub public_url: String,
     pub s3_endpoint: String,
@@ -330,6 +332,9 @@ pub fn controlplane(
         health: health(environment, arguments.http)?,
         database_url: environment.require_secret("DATABASE_URL")?,
         master_key: environment.require_secret("VAULTAIRE_MASTER_KEY")?,
+        master_key_file: environment
+            .get("VAULTAIRE_MASTER_KEY_FILE")
+            .map(PathBuf::from),
         admin_token: environment.require_secret("VAULTAIRE_ADMIN_TOKEN")?,
         public_url: url("VAULTAIRE_PUBLIC_URL", &public)?,
         s3_endpoint: url("VAULTAIRE_S3_ENDPOINT", s3)?,

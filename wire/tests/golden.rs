@@ -259,6 +259,7 @@ fn from_node() -> Vec<FromNode> {
             need: 5,
             want: 6,
         }),
+        FromNode::Leave,
     ]
 }
 

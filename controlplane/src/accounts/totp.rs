@@ -90,7 +90,7 @@ pub(crate) fn shown(
     email: &str,
     secret: Secret,
 ) -> Result<TotpSetup, Error> {
-    let key = &cp.config().master_key;
+    let key = cp.master_key();
     let sealed = key.seal(purpose, row, secret.as_ref())?;
     let text = Zeroizing::new(secret.to_base32());
     // An address needs no escaping but for these.
@@ -127,10 +127,7 @@ pub async fn enable_totp(
     };
     let mut tx = confirm::confirm(cp, session, present_password, "", origin).await?;
     let row = member.to_string();
-    let kept = cp
-        .config()
-        .master_key
-        .seal(Purpose::Totp, &row, secret.as_ref())?;
+    let kept = cp.master_key().seal(Purpose::Totp, &row, secret.as_ref())?;
     let now = cp.clock().now();
     if !db::totp::insert(&mut tx, session.tenant_id, member, &kept, step, now).await? {
         return Err(Error::Conflict {
@@ -205,7 +202,7 @@ pub(super) async fn check(
     let Some(row) = db::totp::lock(tx, member).await? else {
         return Ok(None);
     };
-    let key = &cp.config().master_key;
+    let key = cp.master_key();
     let secret = key.open(Purpose::Totp, &member.to_string(), &row.secret)?;
     let secret = Secret::from(secret.as_slice());
     let Some(step) = matching_step(cp, secret, &typed, row.last_step)? else {
@@ -277,7 +274,7 @@ pub(crate) fn unseal(
     row: &str,
     sealed: &str,
 ) -> Result<Secret, Error> {
-    let key = &cp.config().master_key;
+    let key = cp.master_key();
     let bytes = URL_SAFE_NO_PAD.decode(sealed).ok();
     let opened = bytes.and_then(|bytes| key.open(purpose, row, &bytes).ok());
     let opened = opened

@@ -37,6 +37,7 @@ pub(super) type Route = (Method, &'static str, MethodRouter<ControlPlane>);
 fn routes() -> Vec<Route> {
     let mut routes = own_routes();
     routes.extend(super::engines::routes());
+    routes.extend(super::master_key::routes());
     routes
 }
 

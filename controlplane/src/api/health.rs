@@ -21,17 +21,17 @@ pub(crate) fn router(cp: ControlPlane) -> Router {
         .with_state(cp)
 }
 
-/// Whether the database answers.
+/// Whether the database answers, and what is sealed in it can be opened.
 async fn ready(State(cp): State<ControlPlane>) -> Response {
     let reachable = tokio::time::timeout(READY_TIMEOUT, db::is_reachable(cp.pool())).await;
-    match reachable {
-        Ok(true) => "ready\n".into_response(),
-        _ => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            "the database does not answer\n",
-        )
-            .into_response(),
-    }
+    let missing = match reachable {
+        Ok(true) if cp.held_master_key().is_behind() => {
+            "the master key that seals is not in this control plane's key file\n"
+        }
+        Ok(true) => return "ready\n".into_response(),
+        _ => "the database does not answer\n",
+    };
+    (StatusCode::SERVICE_UNAVAILABLE, missing).into_response()
 }
 
 /// <https://prometheus.io/docs/instrumenting/exposition_formats/>

@@ -90,14 +90,22 @@ pub(super) async fn create_notice(
     Ok((StatusCode::CREATED, Json(notice)))
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct EndNotice {
+    #[serde(default)]
+    confirm: Option<u64>,
+}
+
 pub(super) async fn end_notice(
     State(cp): State<ControlPlane>,
     Path(id): Path<String>,
     origin: Origin,
+    Body(body): Body<EndNotice>,
 ) -> Result<impl IntoResponse, Error> {
     let id: NoticeId = id.parse().map_err(|_| Error::NotFound("notice"))?;
     let mut tx = begin(&cp, origin).await?;
-    let notice = notices::end(&mut tx, &cp, id).await?;
+    let notice = notices::end(&mut tx, &cp, id, body.confirm).await?;
     tx.commit().await?;
     Ok(Json(notice))
 }

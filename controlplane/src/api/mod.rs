@@ -11,6 +11,7 @@ mod fleet;
 mod health;
 mod jobs;
 mod json;
+mod master_key;
 mod node;
 mod operators;
 mod request;

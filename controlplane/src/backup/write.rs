@@ -14,7 +14,7 @@ use super::{
 use crate::db::backup::{self as rows, Table};
 use crate::engine::SETTINGS_ROW;
 use crate::secrets::Purpose;
-use crate::{MasterKey, db};
+use crate::{MasterKey, db, master_key as keys};
 
 /// Counts and hashes what goes through.
 struct Out<W> {
@@ -95,6 +95,12 @@ async fn head(conn: &mut PgConnection, master_key: &MasterKey) -> anyhow::Result
             .open(Purpose::TokenKeys, SETTINGS_ROW, &settings.token_keys)
             .context("the master key is not the one that this database was set up with")?;
     }
+    let mut needed = names(master_key);
+    // A database of an older release may lack what is looked into.
+    if db::master_keys::there_are(conn).await? {
+        let used = keys::versions(conn).await?;
+        needed.retain(|key| used.contains(&key.version));
+    }
     let moment = rows::moment(conn).await?;
     Ok(Head {
         taken_at: moment.at,
@@ -106,7 +112,7 @@ async fn head(conn: &mut PgConnection, master_key: &MasterKey) -> anyhow::Result
                 checksum: hex::encode(checksum),
             })
             .collect(),
-        master_keys: names(master_key),
+        master_keys: needed,
         revision: moment.revision,
         epoch: moment.epoch,
     })

@@ -74,7 +74,7 @@ pub async fn set_spending(
     let mut sealed = None;
     if change.webhook_url.is_some() && change.webhook_url != before.webhook_url {
         let fresh = format!("whsec_{}", *random::token(&mut rand::rng()));
-        let key = &cp.config().master_key;
+        let key = cp.master_key();
         let row = tenant.to_string();
         sealed = Some(key.seal(Purpose::WebhookSecret, &row, fresh.as_bytes())?);
         secret = Some(fresh);

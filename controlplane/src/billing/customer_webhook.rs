@@ -139,7 +139,7 @@ async fn send(
         return Ok(()); // nobody wants it any more
     };
     let url = check_url(url, private).map_err(anyhow::Error::msg)?;
-    let key = &cp.config().master_key;
+    let key = cp.master_key();
     let secret = key.open(Purpose::WebhookSecret, &due.tenant.to_string(), sealed)?;
     let secret = std::str::from_utf8(&secret).context("the webhook's secret")?;
     let now = cp.clock().now();

@@ -198,7 +198,7 @@ async fn make(mut tx: Tx, cp: &ControlPlane, made: Made<'_>) -> Result<Signer, E
         )
     };
     let bound_to = access_keys::seal_row(tenant, &access_key_id);
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let sealed = master_key.seal(Purpose::AccessKeySecret, &bound_to, secret.as_bytes())?;
     let hidden = Hidden {
         access_key_id: &access_key_id,
@@ -225,7 +225,7 @@ async fn make(mut tx: Tx, cp: &ControlPlane, made: Made<'_>) -> Result<Signer, E
 
 fn open(cp: &ControlPlane, tx: &Tx, (id, sealed): (String, Vec<u8>)) -> Result<Signer, Error> {
     let bound_to = access_keys::seal_row(tx.tenant()?, &id);
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let secret = master_key.open(Purpose::AccessKeySecret, &bound_to, &sealed)?;
     let secret = std::str::from_utf8(&secret).map_err(|e| Error::Internal(e.into()))?;
     Signer::new(cp, id, Zeroizing::new(secret.to_owned()))

@@ -5,7 +5,8 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row as _, query, query_as, query_scalar};
 
 use super::MIGRATIONS;
-use crate::diagnosis::{Engine, Migrations, Node, Queues, Role, Server};
+use super::sealed::{self, COLUMNS};
+use crate::diagnosis::{Engine, MasterKeys, Migrations, Node, Queues, Role, Server};
 
 type Found<T> = Result<T, sqlx::Error>;
 
@@ -138,4 +139,45 @@ pub(crate) async fn queues(conn: &mut PgConnection, now: DateTime<Utc>) -> Found
     .bind(now)
     .fetch_one(conn)
     .await
+}
+
+/// `None`: no version was taken up yet.
+pub(crate) async fn master_keys(
+    conn: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Found<Option<MasterKeys>> {
+    let byte = |version: i16| u8::try_from(version).unwrap_or_default();
+    let seals: Option<i16> = query_scalar("SELECT master_key_version FROM settings")
+        .fetch_optional(&mut *conn)
+        .await?
+        .flatten();
+    let Some(seals) = seals else {
+        return Ok(None);
+    };
+    let mut values_behind = 0;
+    for column in COLUMNS {
+        let counts = sealed::count(conn, column).await?;
+        let behind = counts.iter().filter(|(under, _)| **under != byte(seals));
+        values_behind += behind.map(|(_, count)| count).sum::<u64>();
+    }
+    let unfinished: Vec<i16> = query_scalar(
+        "SELECT version FROM master_keys WHERE dropped_at IS NULL AND version <> $1 ORDER BY version",
+    )
+    .bind(seals)
+    .fetch_all(&mut *conn)
+    .await?;
+    let (control_planes, lacking): (i64, i64) = query_as(
+        "SELECT count(*), count(*) FILTER (WHERE NOT jsonb_exists(master_keys, $2)) FROM control_planes WHERE running_until > $1",
+    )
+    .bind(now)
+    .bind(seals.to_string())
+    .fetch_one(conn)
+    .await?;
+    Ok(Some(MasterKeys {
+        seals_under: byte(seals),
+        values_behind,
+        unfinished: unfinished.into_iter().map(byte).collect(),
+        control_planes: control_planes.unsigned_abs(),
+        lacking: lacking.unsigned_abs(),
+    }))
 }

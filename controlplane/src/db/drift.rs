@@ -98,3 +98,11 @@ pub(crate) async fn try_lock(conn: &mut PgConnection) -> Result<bool, sqlx::Erro
         .fetch_one(conn)
         .await
 }
+
+/// Lets others have it.
+pub(crate) async fn unlock(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    query_scalar!(r#"SELECT pg_advisory_unlock($1) AS "unlocked!""#, LOCK)
+        .fetch_one(conn)
+        .await?;
+    Ok(())
+}

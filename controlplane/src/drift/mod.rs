@@ -26,7 +26,7 @@ pub struct Wish {
     pub confirm: Option<usize>,
     /// Make missing buckets anew, empty: how many there are.
     pub remake: Option<usize>,
-    /// How many tenants' buckets or books it may change, where somebody was shown that number. `None`: however many.
+    /// How many tenants' buckets or books it changes; must be said where these are several.
     pub tenants: Option<usize>,
 }
 
@@ -114,7 +114,7 @@ impl Report {
 }
 
 /// Looks, does what is wished, and keeps the report. Refused: `confirm_orphans`, `confirm_missing` and `confirm_tenants`,
-/// where a wish that names a number names another one than there are; then nothing was done.
+/// where a wish names another number than there are, or none of several tenants; then nothing was done.
 pub async fn run(
     cp: &ControlPlane,
     wish: Wish,
@@ -131,6 +131,20 @@ pub async fn run(
                     .to_owned(),
         });
     }
+    let done = alone(cp, wish, actor, origin).await;
+    // Who was refused may try again at once.
+    db::drift::unlock(&mut conn).await?;
+    sqlx::Connection::close(conn).await?;
+    done
+}
+
+/// Under the lock.
+async fn alone(
+    cp: &ControlPlane,
+    wish: Wish,
+    actor: Actor,
+    origin: Origin,
+) -> Result<Report, Error> {
     let mut report = look::look(cp, wish.usage).await?;
     check(wish, &report)?;
     let label = actor.label();
@@ -149,8 +163,6 @@ pub async fn run(
         audit::record(&mut tx, cp, None, "drift.repair", "", details).await?;
     }
     tx.commit().await?;
-    // With the connection goes the lock.
-    sqlx::Connection::close(conn).await?;
     Ok(report)
 }
 
@@ -190,7 +202,7 @@ fn check(wish: Wish, report: &Report) -> Result<(), Error> {
         });
     }
     let tenants = report.tenants(wish.remake.is_some());
-    if wish.repair && wish.tenants.is_some_and(|said| said != tenants) {
+    if wish.repair && wish.tenants != Some(tenants) && (tenants > 1 || wish.tenants.is_some()) {
         return Err(Error::Conflict {
             code: "confirm_tenants",
             message: format!(
@@ -243,17 +255,14 @@ mod tests {
             tenants,
             ..Wish::default()
         };
-        for allowed in [
-            wish(Some(2), None),
-            wish(Some(3), Some(1)),
-            wish(None, None),
-        ] {
+        for allowed in [wish(Some(2), None), wish(Some(3), Some(1))] {
             assert!(check(allowed, &report).is_ok(), "{allowed:?}");
         }
         for refused in [
             wish(Some(1), None),
             wish(Some(2), Some(1)),
             wish(Some(0), None),
+            wish(None, None),
         ] {
             let error = check(refused, &report).err();
             assert_eq!(error.map(|e| e.code()), Some("confirm_tenants"));

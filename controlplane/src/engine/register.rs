@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use zeroize::Zeroizing;
 
 use crate::secrets::Purpose;
-use crate::{ControlPlane, EngineConfig, MasterKey, Tx, db};
+use crate::{ControlPlane, EngineConfig, MasterKey, Tx, db, master_key};
 
 /// The engine of the environment.
 pub(crate) const ENGINE_ID: &str = "main";
@@ -17,6 +17,7 @@ pub(crate) const SETTINGS_ROW: &str = "settings";
 pub(crate) async fn register(cp: &ControlPlane) -> anyhow::Result<()> {
     let mut tx = cp.begin_system().await?;
     let settings = settings(cp, &mut tx).await?;
+    master_key::adopt(cp, &mut tx).await?;
     let origins = cp.config().dashboard_origins().join(" ");
     let settings = db::settings::set_dashboard_origin(&mut tx, &origins).await? || settings;
     let engine = engine(cp, &mut tx).await?;
@@ -32,12 +33,14 @@ pub(crate) async fn register(cp: &ControlPlane) -> anyhow::Result<()> {
 
 /// Whether anything changed.
 async fn settings(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<bool> {
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let region = cp.config().region.as_str();
-    let token_key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
-    let sealed = master_key.seal(Purpose::TokenKeys, SETTINGS_ROW, token_key.as_slice())?;
-    if db::settings::insert(tx, region, &sealed).await? {
-        return Ok(true);
+    if db::settings::get(tx.connection()).await?.is_none() {
+        let token_key: Zeroizing<[u8; 32]> = Zeroizing::new(rand::random());
+        let sealed = master_key.seal(Purpose::TokenKeys, SETTINGS_ROW, token_key.as_slice())?;
+        if db::settings::insert(tx, region, &sealed).await? {
+            return Ok(true);
+        }
     }
     let row = db::settings::get(tx.connection())
         .await?
@@ -63,7 +66,7 @@ enum Taken {
 }
 
 async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let config = &cp.config().engine;
     let said = said(config);
     let bound_to = environment_row(ENGINE_ID);
@@ -108,7 +111,7 @@ async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
     }
     let same_account = known.access_key_id == config.access_key_id
         && known_secret.as_slice() == config.secret_access_key.as_bytes();
-    let mut superseded = Superseded::open(master_key, &known)?;
+    let mut superseded = Superseded::open(&master_key, &known)?;
     if !same_account
         && superseded
             .0
@@ -121,7 +124,7 @@ async fn engine(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<Taken> {
         return Ok(Taken::Same);
     }
     superseded.add(before, &said);
-    let superseded = superseded.seal(master_key)?;
+    let superseded = superseded.seal(&master_key)?;
     if same_account
         && known.endpoint == config.endpoint
         && known.region == config.region

@@ -58,7 +58,7 @@ pub(crate) async fn connection(cp: &ControlPlane, id: &str) -> Result<Arc<Engine
 }
 
 pub(super) fn config_of(cp: &ControlPlane, row: &db::engines::Row) -> anyhow::Result<EngineConfig> {
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let secret = master_key
         .open(Purpose::EngineSecret, &row.id, &row.secret)
         .with_context(|| format!("the secret of the engine {}", row.id))?;

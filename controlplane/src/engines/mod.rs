@@ -155,7 +155,7 @@ pub async fn add(cp: &ControlPlane, new: New, actor: Actor, origin: Origin) -> R
 
     let now = cp.clock().now();
     let secret = config.secret_access_key.as_bytes();
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let row = db::engines::Row {
         secret: master_key.seal(Purpose::EngineSecret, &id, secret)?,
         id: id.clone(),

@@ -116,7 +116,7 @@ pub async fn go_back(
     let (Some(access_key_id), Some(secret)) = (&row.old_access_key_id, &row.old_secret) else {
         return Err(no_rotation());
     };
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let secret = master_key.open(Purpose::EngineSecret, id, secret)?;
     let config = EngineConfig {
         access_key_id: access_key_id.clone(),
@@ -182,7 +182,16 @@ async fn exchange(
     let id = row.id.as_str();
     let mut tx = cp.begin_system().await?.acting(actor, origin);
     let now = locked(&mut tx, id).await?;
-    if now.secret != row.secret || now.old_secret != row.old_secret {
+    // Not the secrets themselves, which may be sealed anew at any time.
+    let known_by = |row: &db::engines::Row| {
+        (
+            row.access_key_id.clone(),
+            row.old_access_key_id.clone(),
+            row.rotated_at,
+            row.endpoint.clone(),
+        )
+    };
+    if known_by(&now) != known_by(row) {
         return Err(Error::Conflict {
             code: "engine_changed",
             message: "The engine's credentials were changed meanwhile. Try again.".to_owned(),
@@ -190,7 +199,7 @@ async fn exchange(
     }
     let revision = db::revision::next_for_settings(&mut tx).await?;
     let secret = config.secret_access_key.as_bytes();
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let exchanged = db::engines::Row {
         access_key_id: config.access_key_id.clone(),
         secret: master_key.seal(Purpose::EngineSecret, id, secret)?,

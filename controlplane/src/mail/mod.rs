@@ -91,8 +91,7 @@ pub(crate) async fn enqueue<L: Letter>(
     let id = Uuid::new_v4();
     let now = cp.clock().now();
     let sealed = cp
-        .config()
-        .master_key
+        .master_key()
         .seal(Purpose::Mail, &id.to_string(), &plain)?;
     let new = db::mails::New {
         id,

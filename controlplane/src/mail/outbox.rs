@@ -68,8 +68,7 @@ async fn next(cp: &ControlPlane) -> Result<bool, Error> {
 
 async fn send(cp: &ControlPlane, row: &db::mails::Row) -> anyhow::Result<()> {
     let plain = cp
-        .config()
-        .master_key
+        .master_key()
         .open(Purpose::Mail, &row.id.to_string(), &row.content)?;
     let content: Content = serde_json::from_slice(&plain).context("the mail's content")?;
     let mail = Outgoing {

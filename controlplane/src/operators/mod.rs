@@ -70,7 +70,7 @@ async fn check_code(
     else {
         return Ok(None);
     };
-    let key = &cp.config().master_key;
+    let key = cp.master_key();
     let secret = key.open(Purpose::OperatorTotp, &operator.to_string(), &sealed)?;
     let Some(step) = totp::matching_step(cp, totp::secret(&secret), &typed, last)? else {
         return Ok(None);

@@ -47,7 +47,7 @@ pub async fn set_up(
         return Err(Error::validation("code", message));
     };
     let password_hash = cp.passwords().hash(password).await?;
-    let key = &cp.config().master_key;
+    let key = cp.master_key();
     let kept = key.seal(Purpose::OperatorTotp, &row, secret.as_ref())?;
     let (codes, hashes) = totp::new_codes(&row);
     let actor = Actor::NamedOperator {

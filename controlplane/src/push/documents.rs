@@ -208,7 +208,7 @@ fn access_key(
         SigningKeys::default()
     } else {
         let bound_to = access_keys::seal_row(TenantId(row.tenant_id), &row.access_key_id);
-        let master_key = &cp.config().master_key;
+        let master_key = cp.master_key();
         let secret = master_key.open(Purpose::AccessKeySecret, &bound_to, &row.secret)?;
         signing_keys(std::str::from_utf8(&secret)?, today, &cp.config().region)
     };
@@ -249,7 +249,7 @@ async fn settings(cp: &ControlPlane, tx: &mut Tx) -> Result<Settings, Error> {
         .await?
         .context("the settings are missing")?;
     let today = cp.clock().today();
-    let master_key = &cp.config().master_key;
+    let master_key = cp.master_key();
     let mut engines = Vec::new();
     for engine in db::engines::list(tx.connection()).await? {
         let keys = master_key

@@ -14,9 +14,12 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message as _;
 use tokio::sync::watch;
 
+/// Spans, and all bytes that came.
+type Heard = (Vec<Told>, Vec<u8>);
+
 pub struct Collector {
     pub url: String,
-    told: watch::Receiver<(Vec<Told>, Vec<u8>)>,
+    told: watch::Receiver<Heard>,
 }
 
 /// A span, as text.
@@ -77,7 +80,7 @@ impl Collector {
     }
 }
 
-async fn take(State(tell): State<Arc<watch::Sender<(Vec<Told>, Vec<u8>)>>>, body: Bytes) {
+async fn take(State(tell): State<Arc<watch::Sender<Heard>>>, body: Bytes) {
     let request = ExportTraceServiceRequest::decode(body.clone()).unwrap();
     let scopes = request
         .resource_spans

@@ -61,6 +61,7 @@ fn a_database_that_is_lost_is_had_back_with_two_commands() {
             there.aws(&["s3", "cp", "s3://kept/note", "-"]),
             "as of the backup"
         );
+        fs::write(there.file("note"), "since").expect("it can be written");
         there.aws(&["s3", "cp", "note", &format!("s3://kept/{node}")]);
         later.at(&stack.endpoint(node)).aws_fails(&["s3", "ls"]);
     }

@@ -82,11 +82,17 @@ impl Chromium {
     }
 
     pub async fn click(&self, css: &str) {
-        let element = self.find(css).await;
-        element
-            .click()
-            .await
-            .unwrap_or_else(|error| panic!("{css}: {error}"));
+        let begun = Instant::now();
+        loop {
+            let clicked = self.find(css).await.click().await;
+            let Err(error) = clicked else { return };
+            // The next page has put another in its place, and nothing was clicked.
+            let gone = error.is_stale_element_reference()
+                || error
+                    .to_string()
+                    .contains("does not belong to the document");
+            assert!(gone && begun.elapsed() < WITHIN, "{css}: {error}");
+        }
     }
 
     pub async fn fill(&self, css: &str, text: &str) {

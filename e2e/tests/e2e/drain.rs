@@ -249,7 +249,9 @@ fn the_business_is_asked_from_a_shell() {
     let notice = made["notice_id"].as_str().expect("an id");
     let listed = house.ask(&["notice", "list"]);
     assert_eq!(listed[0]["notice_id"], notice);
-    let ended = house.ask(&["notice", "end", notice]);
+    let refused = house.refuses(&["notice", "end", notice]);
+    assert!(refused.contains("confirm the number 2"), "{refused}");
+    let ended = house.ask(&["notice", "end", notice, "--confirm", "2"]);
     assert!(ended["ended_at"].is_string(), "{ended}");
 }
 

@@ -69,6 +69,7 @@ impl House {
             .env("VAULTAIRE_MASTER_KEY", MASTER_KEY)
             .env("VAULTAIRE_ADMIN_TOKEN", ADMIN_TOKEN)
             .env("VAULTAIRE_S3_ENDPOINT", self.s3(0))
+            .env("VAULTAIRE_MAIL_DIR", self.folder.path().join("mail"))
             .envs(self.engine.environment());
         self.start(&format!("controlplane-{number}"), &command, port)
     }

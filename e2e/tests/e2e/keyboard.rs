@@ -28,8 +28,9 @@ addEventListener("focusin", ({ target }) => {
   const ringed = getComputedStyle(target).opacity === "0" ? target.nextElementSibling : target;
   if (!target.matches(":focus-visible") || !outlined(ringed)) unseen.push(target);
 });
-// Month, day, year, and the calendar are reached one by one.
-return wanted.length + 3 * wanted.filter((e) => e.type === "date").length;
+// Month, day, year, and the calendar are reached one by one; of a time hour, minute and half of the day as well.
+const parts = { "date": 3, "datetime-local": 6 };
+return wanted.reduce((sum, e) => sum + 1 + (parts[e.type] ?? 0), 0);
 "#;
 
 const FOUND: &str = r#"

@@ -24,6 +24,7 @@ mod licences;
 mod lighthouse;
 mod limits;
 mod logins;
+mod master_key;
 mod metrics;
 mod operators;
 mod outage;

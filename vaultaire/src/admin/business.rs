@@ -159,9 +159,13 @@ pub async fn notice(command: NoticeCommand, environment: &Environment) -> anyhow
             ];
             print_many(&answer, "notices", &columns, target.json)
         }
-        NoticeCommand::End { notice, target } => {
+        NoticeCommand::End {
+            notice,
+            confirm,
+            target,
+        } => {
             let answer = Client::new(&target, environment)?
-                .post(&["notices", &notice, "end"], &json!({}))
+                .post(&["notices", &notice, "end"], &json!({ "confirm": confirm }))
                 .await?;
             print_one(&answer, target.json)
         }

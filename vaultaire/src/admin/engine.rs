@@ -195,6 +195,7 @@ pub async fn drift(arguments: DriftArguments, environment: &Environment) -> anyh
         "delete_orphans": arguments.delete_orphans,
         "confirm": arguments.confirm,
         "remake": arguments.remake,
+        "tenants": arguments.tenants,
     });
     let report = client.post(&["drift"], &body).await?;
     if arguments.target.json {

@@ -9,6 +9,7 @@ pub mod duration;
 pub mod engine;
 pub mod key;
 pub mod lists;
+pub mod master_key;
 pub mod node;
 pub mod operator;
 pub mod plan;

@@ -140,6 +140,9 @@ pub enum NoticeCommand {
     /// Take a notice from everybody's dashboard
     End {
         notice: String,
+        /// How many tenants it is told to: without it nothing changes where these are several, and the number is said
+        #[arg(long, value_name = "N")]
+        confirm: Option<u64>,
         #[command(flatten)]
         target: Target,
     },

@@ -127,6 +127,9 @@ pub struct DriftArguments {
     /// Make buckets anew, empty, that are gone from their engine; N: how many there are
     #[arg(long, value_name = "N", requires = "repair")]
     pub remake: Option<usize>,
+    /// How many tenants the repair changes something of, where these are several
+    #[arg(long, value_name = "N", requires = "repair")]
+    pub tenants: Option<usize>,
     #[command(flatten)]
     pub target: Target,
 }

@@ -259,7 +259,9 @@ pub async fn end(
 ) -> Result<Response, Failure> {
     let mut tx = operator.begin(&app).await?;
     let (notice, reach) = ending(&mut tx, &notice_id).await?;
-    if reach > 1 && fields.get("confirm").trim().parse() != Ok(reach) {
+    let confirm = fields.get("confirm").trim().parse().ok();
+    let ended = notices::end(&mut tx, &app.cp, notice.notice_id, confirm).await;
+    if matches!(&ended, Err(error) if error.code() == "confirm_needed") {
         drop(tx);
         let message = format!("Type {reach}, the number of tenants that it reaches.");
         let shown = ask(
@@ -270,7 +272,7 @@ pub async fn end(
         )?;
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, shown).into_response());
     }
-    notices::end(&mut tx, &app.cp, notice.notice_id).await?;
+    ended?;
     tx.commit().await?;
     Ok(Redirect::to("/admin/notices?notice=ended").into_response())
 }

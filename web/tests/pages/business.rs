@@ -115,7 +115,10 @@ async fn used(site: &Site, email: &str, stored: i64, out: i64, requests: i64) {
              SELECT tenant_id, date_trunc('hour', '{hour}'::timestamptz), gen_random_uuid(), 'VLTAAAAAAAAAAAAAAAAA', 'a',
                     {requests}, {stored}, {out}, {stored}, 1 FROM members WHERE email = '{email}';
          INSERT INTO bucket_usage (tenant_id, bucket_id, stored_bytes, objects)
-             SELECT tenant_id, gen_random_uuid(), {stored}, 1 FROM members WHERE email = '{email}'"
+             SELECT tenant_id, gen_random_uuid(), {stored}, 1 FROM members WHERE email = '{email}';
+         INSERT INTO tenant_usage (tenant_id, stored_bytes, objects)
+             SELECT tenant_id, {stored}, 1 FROM members WHERE email = '{email}'
+             ON CONFLICT (tenant_id) DO UPDATE SET stored_bytes = EXCLUDED.stored_bytes, objects = 1"
     ))
     .await;
 }

@@ -58,6 +58,7 @@ impl Site {
             s3_endpoint: "http://127.0.0.1:9".to_owned(),
             region: "us-east-1".to_owned(),
             master_key: MasterKey::from_bytes([7; 32]),
+            master_key_file: None,
             admin_token: "an admin token for tests".to_owned(),
             engine: EngineConfig {
                 // Nothing listens there, and no page needs it.
@@ -351,7 +352,7 @@ impl Page {
         let pairs = inputs.map(|input| {
             let (name, rest) = input.split_once("\" value=\"").expect("a value");
             let (value, _) = rest.split_once('"').expect("a value's end");
-            (name.to_owned(), value.to_owned())
+            (name.to_owned(), unescaped(value))
         });
         pairs.collect()
     }
@@ -427,4 +428,20 @@ pub async fn create_key(browser: &mut Browser, name: &str) -> Page {
     let page = browser.submit("/access-keys", &form, &fields).await;
     assert_eq!(page.status, StatusCode::OK, "{}", page.body);
     page
+}
+
+/// As a browser reads an attribute that askama wrote.
+fn unescaped(value: &str) -> String {
+    let marks = [
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&#60;", "<"),
+        ("&#62;", ">"),
+    ];
+    let read = marks
+        .iter()
+        .fold(value.to_owned(), |text, (escaped, mark)| {
+            text.replace(escaped, mark)
+        });
+    read.replace("&#38;", "&")
 }

@@ -98,6 +98,7 @@ mod tests {
             s3_endpoint: String::new(),
             region: String::new(),
             master_key: MasterKey::from_bytes([0; 32]),
+            master_key_file: None,
             admin_token: String::new(),
             engine: EngineConfig {
                 endpoint: String::new(),

@@ -134,7 +134,7 @@ impl Keyed {
         let (Some(status), Some(answer)) = (row.status, row.answer) else {
             return Err(in_use());
         };
-        let master_key = &self.cp.config().master_key;
+        let master_key = self.cp.master_key();
         let answer = master_key.open(Purpose::ApiAnswer, &self.seal_row(), &answer)?;
         let status = StatusCode::from_u16(status.unsigned_abs());
         let status = status.context("the status of an answer that was kept")?;
@@ -152,7 +152,7 @@ impl Keyed {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.context("an answer of our own")?;
         let body: Bytes = body.to_bytes();
-        let master_key = &self.cp.config().master_key;
+        let master_key = self.cp.master_key();
         let sealed = master_key.seal(Purpose::ApiAnswer, &self.seal_row(), &body)?;
         let status = i16::try_from(parts.status.as_u16()).unwrap_or(200);
         kept::finish(&mut tx, self.which(), status, &sealed).await?;

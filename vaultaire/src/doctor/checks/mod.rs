@@ -29,6 +29,7 @@ const CHECKS: &[(&str, Judge)] = &[
     ("settings.secret_files", settings::secret_files),
     ("masterkey.readable", settings::master_key),
     ("masterkey.opens", settings::master_key_opens),
+    ("masterkey.rotation", settings::master_key_rotation),
     ("database.reachable", database::reachable),
     ("database.version", database::version),
     ("database.role", database::role),

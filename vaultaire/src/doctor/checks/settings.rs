@@ -92,3 +92,35 @@ pub fn master_key_opens(facts: &Facts) -> Outcome {
         ),
     }
 }
+
+pub fn master_key_rotation(facts: &Facts) -> Outcome {
+    let Some(Ok(database)) = &facts.database else {
+        return skipped("the database could not be asked");
+    };
+    let Some(keys) = &database.master_keys else {
+        return skipped("no control plane of this release was started on this database yet");
+    };
+    let version = keys.seals_under;
+    if keys.lacking > 0 {
+        return failure(
+            format!(
+                "{} of {} control planes lack version {version} of the master key, under which secrets are sealed",
+                keys.lacking, keys.control_planes
+            ),
+            "put that version into their key files: docs/operate/keys.md",
+        );
+    }
+    match (keys.values_behind, keys.unfinished.as_slice()) {
+        (0, []) => ok(format!("everything is sealed under version {version}")),
+        (0, _) => warning(
+            format!(
+                "everything is sealed under version {version}, and the one before is not dropped"
+            ),
+            "vaultaire master-key finish",
+        ),
+        (behind, _) => warning(
+            format!("{behind} values are sealed under another version than {version}"),
+            "control planes seal them anew by themselves; if the number does not fall, their log says which do not open: vaultaire master-key status",
+        ),
+    }
+}

@@ -25,6 +25,7 @@ fn database() -> Database {
         "unprotected": [],
         "migrations": { "newest": 24, "pending": [], "unknown": [], "altered": [], "broken": [] },
         "master_key_opens": true,
+        "master_keys": { "seals_under": 1, "values_behind": 0, "unfinished": [], "control_planes": 2, "lacking": 0 },
         "head": 7,
         "nodes": [{
             "id": "00000000-0000-0000-0000-000000000001", "s3_address": "node-1:9000",
@@ -97,6 +98,10 @@ fn database_of(facts: &mut Facts) -> &mut Database {
     facts.database.as_mut().unwrap().as_mut().unwrap()
 }
 
+fn keys_of(facts: &mut Facts) -> &mut controlplane::diagnosis::MasterKeys {
+    database_of(facts).master_keys.as_mut().unwrap()
+}
+
 fn plane_of(facts: &mut Facts) -> &mut Plane {
     facts.plane.as_mut().unwrap().as_mut().unwrap()
 }
@@ -159,6 +164,21 @@ const BROKEN: &[(&str, Status, &str, Break)] = &[
     }),
     ("masterkey.opens", Failure, "does not open", |f| {
         database_of(f).master_key_opens = Some(false)
+    }),
+    (
+        "masterkey.rotation",
+        Failure,
+        "1 of 2 control planes lack version 1",
+        |f| keys_of(f).lacking = 1,
+    ),
+    (
+        "masterkey.rotation",
+        Warning,
+        "3 values are sealed under another",
+        |f| keys_of(f).values_behind = 3,
+    ),
+    ("masterkey.rotation", Warning, "is not dropped", |f| {
+        keys_of(f).unfinished = vec![2]
     }),
     ("database.reachable", Failure, "because", |f| {
         f.database = Some(why())

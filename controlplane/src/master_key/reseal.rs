@@ -1,0 +1,90 @@
+//! Seals anew what is under another version of the master key. Whoever is interrupted has done what is done.
+
+use super::byte;
+use crate::db::master_keys as rows;
+use crate::db::sealed::{self, COLUMNS, Column};
+use crate::{ControlPlane, Error, MasterKey};
+
+/// In one transaction.
+const AT_ONCE: i64 = 200;
+
+/// Goes through everything once; how many values do not open. One control plane does it at a time.
+pub(super) async fn all(cp: &ControlPlane) -> Result<usize, Error> {
+    let master_key = cp.master_key();
+    let mut unopened = 0;
+    for column in COLUMNS {
+        let mut after = String::new();
+        while some(cp, &master_key, column, &mut after, &mut unopened).await? {}
+    }
+    settle(cp).await?;
+    Ok(unopened)
+}
+
+/// The next few of a column, after the one bound to `after`; whether there may be more.
+async fn some(
+    cp: &ControlPlane,
+    master_key: &MasterKey,
+    column: &Column,
+    after: &mut String,
+    unopened: &mut usize,
+) -> Result<bool, Error> {
+    let mut tx = cp.begin_system().await?;
+    if !sealed::take_turn(&mut tx).await? {
+        return Ok(false);
+    }
+    let version = master_key.seals_under();
+    let values = sealed::others(&mut tx, column, version, after, AT_ONCE).await?;
+    let Some(last) = values.last() else {
+        return Ok(false);
+    };
+    after.clone_from(&last.bound_to);
+    let mut anew = Vec::with_capacity(values.len());
+    for value in &values {
+        match master_key.open(column.purpose, &value.bound_to, &value.sealed) {
+            Ok(plain) => {
+                let sealed = master_key.seal(column.purpose, &value.bound_to, &plain)?;
+                anew.push((value, sealed));
+            }
+            Err(error) => {
+                *unopened += 1;
+                tracing::error!(
+                    column = column.name(),
+                    row = value.bound_to,
+                    error = format!("{error:#}"),
+                    "a sealed value does not open, and keeps the old master key in use"
+                );
+            }
+        }
+    }
+    sealed::replace(&mut tx, column, &anew).await?;
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Says that nothing is left to do, when that is so.
+async fn settle(cp: &ControlPlane) -> Result<(), Error> {
+    let mut tx = cp.begin_system().await?;
+    let sealing = rows::lock_sealing(&mut tx).await?;
+    let Some(version) = sealing.and_then(|sealing| sealing.version) else {
+        return Ok(());
+    };
+    // Whoever has not noticed yet may add some. Asked first: who seals under it has written all that was sealed otherwise, but
+    // for what is not committed, which the next look at everything finds.
+    let running = rows::running(tx.connection(), cp.clock().now()).await?;
+    if running.iter().any(|one| one.seals_under != version) {
+        return Ok(());
+    }
+    for column in COLUMNS {
+        let counts = sealed::count(tx.connection(), column).await?;
+        if counts.keys().any(|under| *under != byte(version)) {
+            return Ok(());
+        }
+    }
+    rows::set_resealed(&mut tx, true).await?;
+    tx.commit().await?;
+    tracing::info!(
+        version,
+        "everything is sealed under this version of the master key"
+    );
+    Ok(())
+}
