@@ -235,7 +235,7 @@ fn authorise(key: &AccessKey, operation: Operation, request: &S3Request) -> Resu
     check_source(scope, request.peer)?;
     check_permission(scope, operation.effect())?;
     // Whoever may say "only if it is still this content" may ask what the content is.
-    if request.headers.contains_key("if-match") {
+    if request.has_header("if-match") {
         check_permission(scope, Effect::Read).or_else(|refusal| match operation.effect() {
             Effect::Write | Effect::Delete => Err(refusal),
             _ => Ok(()),

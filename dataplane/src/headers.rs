@@ -276,7 +276,7 @@ impl EngineHeaders {
 
 fn content_encodings(headers: &HeaderMap) -> Vec<String> {
     headers
-        .get_all("content-encoding")
+        .get_all(http::header::CONTENT_ENCODING)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
@@ -327,16 +327,15 @@ pub fn answer_about_object(from: &HeaderMap, to: &mut HeaderMap) {
 
 /// How the object was encrypted, as far as the customer asked for it; never with which key of the engine's.
 pub fn answer_about_encryption(from: &HeaderMap, to: &mut HeaderMap) {
-    for name in [
-        SSE,
-        "x-amz-server-side-encryption-customer-algorithm",
-        "x-amz-server-side-encryption-customer-key-md5",
-    ] {
-        match from.get(name) {
-            Some(value) if name != SSE || value == "AES256" => {
-                to.insert(HeaderName::from_static(name), value.clone());
-            }
-            _ => {}
+    for (name, value) in from {
+        let passed = match name.as_str() {
+            SSE => value == "AES256",
+            "x-amz-server-side-encryption-customer-algorithm"
+            | "x-amz-server-side-encryption-customer-key-md5" => true,
+            _ => false,
+        };
+        if passed && !to.contains_key(name) {
+            to.insert(name.clone(), value.clone());
         }
     }
 }

@@ -280,7 +280,7 @@ fn bucket(request: &S3Request, subresource: Option<&str>) -> Result<Option<Opera
 
 fn object(request: &S3Request, subresource: Option<&str>) -> Option<Operation> {
     use Operation::*;
-    let copies = request.headers.contains_key("x-amz-copy-source");
+    let copies = request.has_header("x-amz-copy-source");
     let operation = match (&request.method, subresource) {
         (&Method::GET, None) => GetObject,
         (&Method::HEAD, None) => HeadObject,
@@ -317,6 +317,9 @@ fn is_form(request: &S3Request) -> Result<bool, S3Error> {
 /// The one subresource that the query names; two of them name no operation.
 fn subresource(request: &S3Request) -> Result<Option<&'static str>, S3Error> {
     let mut found = None;
+    if request.query.pairs().is_empty() {
+        return Ok(None);
+    }
     for name in SUBRESOURCES {
         if request.query.single(name)?.is_some() {
             if found.is_some() {

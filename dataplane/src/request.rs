@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use http::{HeaderMap, Method, header, request};
+use http::{HeaderMap, HeaderValue, Method, header, request};
 
 use crate::error::{Code, S3Error};
 
@@ -50,8 +50,8 @@ impl S3Request {
         }
         // The HTTP library drops a Content-Length beside a Transfer-Encoding without a word, so that the two cannot be
         // compared. Only aws-chunked bodies come without a Content-Length from clients that mean well.
-        if head.headers.contains_key("transfer-encoding")
-            && !head.headers.contains_key("x-amz-decoded-content-length")
+        if has(&head.headers, "transfer-encoding")
+            && !has(&head.headers, "x-amz-decoded-content-length")
         {
             return Err(S3Error::with(
                 Code::InvalidRequest,
@@ -122,10 +122,28 @@ impl S3Request {
         format!("{scheme}://{}{encoded_path}", self.host)
     }
 
-    /// The value of a header that may come once at most, as text.
+    /// The value of a header that may come once at most, as text. `name` in lower case.
     pub fn header(&self, name: &str) -> Result<Option<&str>, S3Error> {
         single(&self.headers, name)
     }
+
+    /// Whether a header was sent. `name` in lower case.
+    pub fn has_header(&self, name: &str) -> bool {
+        has(&self.headers, name)
+    }
+}
+
+/// The values of a header, in the order in which they came. A request has few headers: passing over them costs less than
+/// the hash of one name. `name` in lower case.
+fn values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a HeaderValue> {
+    headers
+        .iter()
+        .filter(move |(known, _)| known.as_str() == name)
+        .map(|(_, value)| value)
+}
+
+fn has(headers: &HeaderMap, name: &str) -> bool {
+    values(headers, name).next().is_some()
 }
 
 /// What a header section takes on the wire, in bytes.
@@ -180,7 +198,7 @@ fn virtual_bucket<'h>(host: &'h str, domains: &[String]) -> Option<&'h str> {
 }
 
 fn single<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, S3Error> {
-    let mut values = headers.get_all(name).iter();
+    let mut values = values(headers, name);
     let Some(value) = values.next() else {
         return Ok(None);
     };

@@ -1,6 +1,7 @@
 //! The way to an engine: signs a request that was built here from parts that were decided here, sends it, and turns
 //! whatever goes wrong into an S3 error that names no engine.
 
+mod pool;
 mod refusal;
 pub mod sign;
 
@@ -17,14 +18,13 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use md5::{Digest, Md5};
 use sha2::Sha256;
 use tracing::Instrument as _;
 use wire::Engine;
 
+use self::pool::Pool;
 use self::refusal::{refusal, translate};
 use self::sign::sign;
 use crate::error::{Code, S3Error};
@@ -40,7 +40,7 @@ const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
 /// Kept connections to engines. They belong to the runtime on which they were asked for.
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, EngineBody>,
+    pool: Pool,
     patience: Patience,
 }
 
@@ -142,11 +142,8 @@ impl Default for Connector {
 
 impl Upstream {
     pub fn new(connector: Connector, patience: Patience) -> Self {
-        let client = Client::builder(TokioExecutor::new())
-            .pool_idle_timeout(Duration::from_secs(50))
-            .pool_timer(TokioTimer::new())
-            .build(connector.0);
-        Upstream { client, patience }
+        let pool = Pool::new(connector.0);
+        Upstream { pool, patience }
     }
 
     /// Sends and awaits the head of a successful answer. 304 counts as an error, `NotModified`.
@@ -261,7 +258,7 @@ impl Upstream {
         outcome: Option<&Outcome>,
         within: Duration,
     ) -> Result<Response<Incoming>, S3Error> {
-        let sending = self.client.request(request);
+        let sending = self.pool.send(request);
         tokio::pin!(sending);
         let answered = match outcome {
             None => tokio::time::timeout(within, sending)
@@ -279,7 +276,7 @@ impl Upstream {
                 None => {
                     tracing::warn!(error = %Chain(&error), "the engine cannot be reached");
                     S3Error {
-                        undone: error.is_connect(),
+                        undone: matches!(error, pool::Failure::Connect(_)),
                         ..S3Error::new(Code::ServiceUnavailable).retry_after(1)
                     }
                 }

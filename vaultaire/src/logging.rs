@@ -1,14 +1,17 @@
 //! What the planes tell: log lines, JSON on standard error, filtered by `VAULTAIRE_LOG`; and traces, where a collector is
 //! named. It says nothing of its own; what is in a line is the planes' affair.
 
+mod json;
 mod lines;
 
 use anyhow::anyhow;
 use telemetry::Exporting;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
+use self::json::Plain;
 use self::lines::{Flush, Lines};
 
 use crate::settings::Environment;
@@ -31,9 +34,9 @@ pub fn start(environment: &Environment, plane: &'static str) -> anyhow::Result<T
     let (started, exporting) = match traces {
         None => {
             let logs = tracing_subscriber::fmt()
-                .json()
-                .flatten_event(true)
-                .with_span_list(false)
+                .fmt_fields(JsonFields::new())
+                .with_ansi(false)
+                .event_format(Plain::new())
                 .with_env_filter(filter)
                 .with_writer(lines);
             (logs.try_init().map_err(|error| anyhow!(error)), None)
