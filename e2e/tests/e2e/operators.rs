@@ -1,6 +1,7 @@
 //! The operators' area in a browser: from the link that a command prints to a customer's dashboard, seen as the customer sees it.
 
-use e2e::Stack;
+use e2e::engine::{ACCESS_KEY_ID, OTHER_ACCESS_KEY_ID, OTHER_SECRET_ACCESS_KEY, SECRET_ACCESS_KEY};
+use e2e::{Engine, Stack};
 
 use crate::chromium::Chromium;
 use crate::pages::{node, sign_in_operator, violations};
@@ -185,4 +186,53 @@ async fn the_business_is_seen_and_run_from_its_pages() {
     let verified = stack.ask(&["audit", "verify"]);
     assert_eq!(verified["broken"].as_array().map(Vec::len), Some(0));
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn an_engine_is_added_and_its_credentials_exchanged_from_the_pages() {
+    let elsewhere = e2e::stack::folder();
+    let stack = Stack::start(1);
+    let moto = Engine::Moto.start(elsewhere.path());
+    let browser = Chromium::start(stack.folder(), true).await;
+    let goto = async |path: &str| browser.goto(&format!("{}{path}", stack.web())).await;
+    sign_in_operator(&stack, &browser).await;
+
+    goto("/admin/engines/new").await;
+    for (field, value) in [
+        ("#name", "second"),
+        ("#endpoint", moto.endpoint.as_str()),
+        ("#access_key_id", ACCESS_KEY_ID),
+        ("#secret_access_key", SECRET_ACCESS_KEY),
+        ("#capacity_bytes", "1000000"),
+    ] {
+        browser.fill(field, value).await;
+    }
+    browser.click("#submit").await;
+    browser.says("#notice", "It was tried out").await;
+    browser.says("h1", "second").await;
+    let mut wrong = violations(&browser, "an engine that was added").await;
+    browser.picture("admin-engine-added").await;
+
+    browser.click("#rotate").await;
+    browser.fill("#access_key_id", OTHER_ACCESS_KEY_ID).await;
+    browser
+        .fill("#secret_access_key", OTHER_SECRET_ACCESS_KEY)
+        .await;
+    browser.click("#submit").await;
+    browser
+        .says("#notice", "The new credentials work and are in use")
+        .await;
+    browser.says("main", ACCESS_KEY_ID).await;
+    wrong.extend(violations(&browser, "credentials that are being exchanged").await);
+    browser.picture("admin-engine-rotating").await;
+    browser.click("#finish").await;
+    browser
+        .says("#notice", "The old credentials are forgotten")
+        .await;
+    let shown = stack.ask(&["engine", "show", "second"]);
+    assert_eq!(shown["access_key_id"], OTHER_ACCESS_KEY_ID);
+    assert!(shown["rotation"].is_null(), "{shown}");
+    goto("/admin/audit").await;
+    browser.says("main", "engine.rotate_finish").await;
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }
