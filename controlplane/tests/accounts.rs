@@ -310,7 +310,7 @@ async fn as_long_for_unknown(plane: &Plane, known: &str, refused: impl AsyncFn(&
     let mut ratios = Vec::new();
     let mut ratio = 0.0;
     // On a machine that does other things too, more pairs are fair; twice the work would never pass.
-    for round in 0..8 {
+    for round in 0..30 {
         for n in 0..20 {
             if n % 8 == 0 {
                 plane.database.execute("DELETE FROM login_failures").await;
