@@ -17,6 +17,7 @@ run: cargo ## Build and start everything on this machine; ARGS="--data-dir DIR â
 
 test: cargo ## Every check and every test; installs what the tests need
 	@scripts/install-tools test
+	@scripts/deploy-check
 	@$(MAKE) --no-print-directory lint
 	@scripts/with-postgres cargo test --locked --workspace
 
@@ -44,7 +45,7 @@ lighthouse: cargo ## Lighthouse on every page of the dashboard (needs Node); wri
 bench: cargo ## Vaultaire beside nginx, rclone and s3s-proxy, and a fleet with 100,000 tenants; writes docs/BENCHMARKS.md; ONLY=sides|neighbours|fleet
 	@scripts/bench
 
-deploy-check: ## The files in deploy/: schemas, linters, names of settings and metrics (no cargo; not part of `make test`)
+deploy-check: ## The files in deploy/: schemas, linters, names of settings and metrics (no cargo; part of `make test`)
 	@scripts/deploy-check
 
 lint: cargo ## Format and clippy, warnings denied
