@@ -3,7 +3,7 @@
 use http::Method;
 use sqlx::AssertSqlSafe;
 
-use crate::plane::{ENGINE_SECRET, PASSWORD, Plane};
+use crate::plane::{ENGINE_SECRET, NewTenant, PASSWORD, Plane};
 
 /// Every row of every table, as text.
 async fn dump(plane: &Plane) -> String {
@@ -50,18 +50,23 @@ async fn row_10_no_secret_stands_in_any_table() {
     plane.stop().await;
 }
 
+/// The secret of the one's access key stands in the other's row too, where it does not open.
+pub async fn mix_up(plane: &Plane, from: &NewTenant, to: &NewTenant) {
+    let sql = format!(
+        "UPDATE access_keys SET secret = (SELECT secret FROM access_keys WHERE access_key_id = '{}')
+         WHERE access_key_id = '{}'",
+        from.access_key_id, to.access_key_id
+    );
+    plane.database.execute(&sql).await;
+}
+
 #[tokio::test]
 async fn a_sealed_secret_moved_to_another_row_does_not_open_and_holds_nobody_up() {
     let plane = Plane::start().await;
     let one = plane.tenant("one@example.com").await;
     let two = plane.tenant("two@example.com").await;
     let three = plane.tenant("three@example.com").await;
-    let sql = format!(
-        "UPDATE access_keys SET secret = (SELECT secret FROM access_keys WHERE access_key_id = '{}')
-         WHERE access_key_id = '{}'",
-        one.access_key_id, two.access_key_id
-    );
-    plane.database.execute(&sql).await;
+    mix_up(&plane, &one, &two).await;
     let node = plane.node().await;
     let snapshot = plane.connect(&node, 0).await.snapshot().await;
     let keys = |id: &controlplane::ids::TenantId| {

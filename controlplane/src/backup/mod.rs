@@ -18,8 +18,6 @@ use wire::Revision;
 pub use restore::{Nodes, check, restore};
 pub use write::write;
 
-use crate::MasterKey;
-
 /// Counts up when an older program could not read what this one writes.
 const FORMAT: &str = "vaultaire backup 1";
 const TABLE: &str = "COPY ";
@@ -73,8 +71,9 @@ struct TableHead {
     columns: Vec<String>,
 }
 
-fn names(master_key: &MasterKey) -> Vec<KeyName> {
-    let keys = master_key.fingerprints().into_iter();
+/// Of [`crate::MasterKey::fingerprints`].
+fn names(fingerprints: Vec<(u8, String)>) -> Vec<KeyName> {
+    let keys = fingerprints.into_iter();
     keys.map(|(version, fingerprint)| KeyName {
         version,
         fingerprint,

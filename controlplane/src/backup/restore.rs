@@ -66,7 +66,7 @@ pub async fn check(master_key: &MasterKey, backup: &Path) -> anyhow::Result<Head
 
 async fn checked(master_key: &MasterKey, backup: &Path) -> anyhow::Result<(Head, Migrator)> {
     let head = verify(backup).await?;
-    let known = names(master_key);
+    let known = names(master_key.fingerprints());
     for key in &head.master_keys {
         ensure!(
             known.contains(key),

@@ -8,8 +8,8 @@ use sqlx::PgConnection;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 use super::{
-    AppliedMigration, CHECKSUM, END_OF_TABLE, FORMAT, Head, KeyName, ROWS, Report, SEQUENCES,
-    TABLE, TableHead, names, order,
+    AppliedMigration, CHECKSUM, END_OF_TABLE, FORMAT, Head, ROWS, Report, SEQUENCES, TABLE,
+    TableHead, names, order,
 };
 use crate::db::backup::{self as rows, Table};
 use crate::engine::SETTINGS_ROW;
@@ -95,29 +95,21 @@ async fn head(conn: &mut PgConnection, master_key: &MasterKey) -> anyhow::Result
             .open(Purpose::TokenKeys, SETTINGS_ROW, &settings.token_keys)
             .context("the master key is not the one that this database was set up with")?;
     }
-    let known = names(master_key);
+    let known = names(master_key.fingerprints());
     // A database of an older release says nothing of that.
     let needed = match db::master_keys::there_are(conn).await? {
-        true => keys::needed(conn).await?,
+        true => names(keys::needed(conn).await?),
         false => Vec::new(),
     };
-    let mut named: Vec<KeyName> = Vec::new();
-    for (version, fingerprint) in needed {
-        let key = KeyName {
-            version,
-            fingerprint,
-        };
+    for key in &needed {
         ensure!(
-            known.contains(&key),
+            known.contains(key),
             "secrets may be sealed under the master key of version {} with the fingerprint {}, which is not among those given",
             key.version,
             key.fingerprint
         );
-        named.push(key);
     }
-    if named.is_empty() {
-        named = known;
-    }
+    let named = if needed.is_empty() { known } else { needed };
     let moment = rows::moment(conn).await?;
     Ok(Head {
         taken_at: moment.at,

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, Row as _, query, query_as, query_scalar};
 
 use super::MIGRATIONS;
-use super::sealed::{self, COLUMNS};
+use super::sealed;
 use crate::diagnosis::{Engine, MasterKeys, Migrations, Node, Queues, Role, Server};
 
 type Found<T> = Result<T, sqlx::Error>;
@@ -154,12 +154,9 @@ pub(crate) async fn master_keys(
     let Some(seals) = seals else {
         return Ok(None);
     };
-    let mut values_behind = 0;
-    for column in COLUMNS {
-        let counts = sealed::count(conn, column).await?;
-        let behind = counts.iter().filter(|(under, _)| **under != byte(seals));
-        values_behind += behind.map(|(_, count)| count).sum::<u64>();
-    }
+    let counts = sealed::count(conn).await?.into_iter();
+    let behind = counts.filter(|(_, under, _)| *under != byte(seals));
+    let values_behind = behind.map(|(_, _, count)| count).sum();
     let unfinished: Vec<i16> = query_scalar(
         "SELECT version FROM master_keys WHERE dropped_at IS NULL AND version <> $1 ORDER BY version",
     )

@@ -121,13 +121,8 @@ pub(crate) struct Running {
     pub seals_under: i16,
 }
 
-/// Says that this one runs. Those of which nobody has heard for a day are forgotten.
-pub(crate) async fn report(
-    tx: &mut Tx,
-    me: &Running,
-    now: DateTime<Utc>,
-    until: DateTime<Utc>,
-) -> Result<(), Error> {
+/// Says that this one runs.
+pub(crate) async fn report(tx: &mut Tx, me: &Running, until: DateTime<Utc>) -> Result<(), Error> {
     query!(
         "INSERT INTO control_planes (id, version, started_at, running_until, master_keys, seals_under)
          VALUES ($1, $2, $3, $4, $5, $6)
@@ -142,6 +137,11 @@ pub(crate) async fn report(
     )
     .execute(tx.connection())
     .await?;
+    Ok(())
+}
+
+/// Forgets those of which nobody has heard for a day.
+pub(crate) async fn forget_ended(tx: &mut Tx, now: DateTime<Utc>) -> Result<(), Error> {
     query!(
         "DELETE FROM control_planes WHERE running_until < $1::timestamptz - interval '1 day'",
         now

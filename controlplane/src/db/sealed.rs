@@ -1,7 +1,5 @@
 //! What is sealed under the master key, wherever it is.
 
-use std::collections::BTreeMap;
-
 use sqlx::{AssertSqlSafe, PgConnection, query, query_scalar};
 
 use crate::secrets::Purpose;
@@ -88,11 +86,26 @@ pub(crate) const COLUMNS: &[Column] = &[
     ),
 ];
 
-/// How many values there are under each version of the key.
+/// How many values each column has under each version of the key; only what is there.
 pub(crate) async fn count(
     conn: &mut PgConnection,
+) -> Result<Vec<(&'static Column, u8, u64)>, sqlx::Error> {
+    let mut all = Vec::new();
+    for column in COLUMNS {
+        let counts = count_one(conn, column).await?;
+        all.extend(
+            counts
+                .into_iter()
+                .map(|(version, count)| (column, version, count)),
+        );
+    }
+    Ok(all)
+}
+
+async fn count_one(
+    conn: &mut PgConnection,
     column: &Column,
-) -> Result<BTreeMap<u8, u64>, sqlx::Error> {
+) -> Result<Vec<(u8, u64)>, sqlx::Error> {
     let Column { table, column, .. } = column;
     // What is empty was never sealed.
     let sql = format!(

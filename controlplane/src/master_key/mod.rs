@@ -17,7 +17,7 @@ use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use crate::db::master_keys as rows;
-use crate::db::sealed::{self, COLUMNS};
+use crate::db::sealed;
 use crate::{Actor, ControlPlane, Error, MasterKey, Origin, Tx, audit};
 
 pub use status::{Holder, Status, status};
@@ -229,6 +229,7 @@ pub(crate) async fn adopt(cp: &ControlPlane, tx: &mut Tx) -> anyhow::Result<()> 
         format!("the master key of version {version}, under which secrets are sealed, is not among those given")
     })?;
     cp.held_master_key().set(sealing);
+    rows::forget_ended(tx, cp.clock().now()).await?;
     watch::report(cp, tx).await?;
     Ok(())
 }
@@ -280,11 +281,8 @@ pub(crate) async fn refuse_lacking(
 
 /// The versions under which anything is sealed.
 async fn versions(conn: &mut PgConnection) -> Result<BTreeSet<u8>, sqlx::Error> {
-    let mut versions = BTreeSet::new();
-    for column in COLUMNS {
-        versions.extend(sealed::count(conn, column).await?.into_keys());
-    }
-    Ok(versions)
+    let counts = sealed::count(conn).await?.into_iter();
+    Ok(counts.map(|(_, version, _)| version).collect())
 }
 
 /// A version as the database has it, which keeps it within 0 to 255.

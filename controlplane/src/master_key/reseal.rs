@@ -73,13 +73,11 @@ async fn settle(cp: &ControlPlane) -> Result<(), Error> {
     if !sealed::take_turn(&mut tx).await? {
         return Ok(());
     }
-    let Some(version) = sealing(&mut tx).await? else {
+    let known = rows::sealing(tx.connection()).await?;
+    let known = known.filter(|known| !known.resealed);
+    let Some(version) = known.and_then(|known| known.version).map(byte) else {
         return Ok(());
     };
-    let known = rows::sealing(tx.connection()).await?;
-    if known.is_some_and(|known| known.resealed) {
-        return Ok(());
-    }
     // Whoever has not noticed yet may add some.
     let running = rows::running(tx.connection(), cp.clock().now()).await?;
     let elsewhere = running.iter().any(|one| byte(one.seals_under) != version);
@@ -106,11 +104,6 @@ async fn settle(cp: &ControlPlane) -> Result<(), Error> {
 }
 
 async fn is_left(tx: &mut Tx, version: u8) -> Result<bool, Error> {
-    for column in COLUMNS {
-        let counts = sealed::count(tx.connection(), column).await?;
-        if counts.keys().any(|under| *under != version) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let used = super::versions(tx.connection()).await?;
+    Ok(used.iter().any(|under| *under != version))
 }

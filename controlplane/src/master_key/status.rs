@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::byte;
 use crate::db::master_keys as rows;
-use crate::db::sealed::{self, COLUMNS};
+use crate::db::sealed;
 use crate::{ControlPlane, Error, Tx};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,15 +70,19 @@ pub(super) async fn older_connections(cp: &ControlPlane) -> Result<i64, Error> {
 pub(super) async fn status_of(tx: &mut Tx, cp: &ControlPlane, older: i64) -> Result<Status, Error> {
     let conn = tx.connection();
     let known = rows::list(conn).await?;
-    let (version, fingerprint) = sealing(conn, &known).await?;
+    let sealing = rows::sealing(conn).await?;
+    let sealing = sealing.context("the settings are missing")?;
+    let row = known
+        .iter()
+        .find(|row| Some(row.version) == sealing.version);
+    let row = row.context("no master key was taken up")?;
+    let version = byte(row.version);
     let mut counts: BTreeMap<u8, u64> = BTreeMap::new();
     let mut behind = BTreeMap::new();
-    for column in COLUMNS {
-        for (under, count) in sealed::count(conn, column).await? {
-            *counts.entry(under).or_default() += count;
-            if under != version {
-                *behind.entry(column.name()).or_default() += count;
-            }
+    for (column, under, count) in sealed::count(conn).await? {
+        *counts.entry(under).or_default() += count;
+        if under != version {
+            *behind.entry(column.name()).or_default() += count;
         }
     }
     let control_planes = running(conn, cp).await?;
@@ -86,13 +90,12 @@ pub(super) async fn status_of(tx: &mut Tx, cp: &ControlPlane, older: i64) -> Res
         .iter()
         .filter(|row| byte(row.version) != version)
         .partition(|row| row.dropped_at.is_some());
-    let resealed = rows::sealing(tx.connection()).await?;
-    let settled = resealed.is_some_and(|sealing| sealing.resealed)
+    let settled = sealing.resealed
         && behind.is_empty()
         && control_planes.iter().all(|one| one.seals_under == version);
     Ok(Status {
         version,
-        fingerprint,
+        fingerprint: row.fingerprint.clone(),
         can_finish: !others.is_empty() && settled && older == 0,
         unfinished: others.iter().map(|row| byte(row.version)).collect(),
         sealed: counts,
@@ -192,13 +195,4 @@ async fn running(conn: &mut PgConnection, cp: &ControlPlane) -> Result<Vec<Holde
         seals_under: byte(row.seals_under),
     });
     Ok(holders.collect())
-}
-
-/// The version that seals, and what names it.
-async fn sealing(conn: &mut PgConnection, known: &[rows::Row]) -> Result<(u8, String), Error> {
-    let sealing = rows::sealing(conn).await?;
-    let version = sealing.and_then(|sealing| sealing.version);
-    let row = known.iter().find(|row| Some(row.version) == version);
-    let row = row.context("no master key was taken up")?;
-    Ok((byte(row.version), row.fingerprint.clone()))
 }

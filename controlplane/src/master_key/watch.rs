@@ -141,7 +141,7 @@ pub(super) async fn report(cp: &ControlPlane, tx: &mut Tx) -> Result<(), Error> 
         master_keys: Json(master_key.fingerprints().into_iter().collect()),
         seals_under: master_key.seals_under().into(),
     };
-    rows::report(tx, &me, now, now + SILENCE).await
+    rows::report(tx, &me, now + SILENCE).await
 }
 
 /// Says that this one does not run any more.

@@ -11,6 +11,7 @@ use super::{print, print_json, print_one, table};
 use crate::cli::{DEFAULT_DATA_DIR, KeyFile, MasterKeyCommand};
 use crate::private_file;
 use crate::settings::Environment;
+use crate::up::MASTER_KEY;
 
 pub async fn run(command: MasterKeyCommand, environment: &Environment) -> anyhow::Result<()> {
     let (answer, target) = match command {
@@ -40,15 +41,11 @@ fn show(status: &Value, json: bool) -> anyhow::Result<()> {
         return print_json(status);
     }
     let mut flat = status.clone();
-    for (field, what) in [("sealed", "under version "), ("behind", "")] {
+    for (field, word) in [("sealed", "under version"), ("behind", "in")] {
         let counts = status[field].as_object().into_iter().flatten();
-        let counts = counts.map(|(of, count)| match what {
-            "" => json!(format!("{count} in {of}")),
-            what => json!(format!("{count} {what}{of}")),
-        });
+        let counts = counts.map(|(of, count)| json!(format!("{count} {word} {of}")));
         flat[field] = counts.collect::<Vec<_>>().into();
     }
-    flat["control_planes"] = Value::Null;
     if let Some(fields) = flat.as_object_mut() {
         fields.remove("control_planes");
     }
@@ -84,7 +81,7 @@ fn add(arguments: &KeyFile, environment: &Environment) -> anyhow::Result<()> {
 }
 
 fn key_file(arguments: &KeyFile, environment: &Environment) -> PathBuf {
-    let of = |dir: &Path| dir.join("controlplane/master.key");
+    let of = |dir: &Path| dir.join(MASTER_KEY);
     if let Some(file) = &arguments.file {
         return file.clone();
     }

@@ -10,7 +10,7 @@ use controlplane::MasterKey;
 use crate::cli::{DEFAULT_DATA_DIR, Target};
 use crate::private_file;
 use crate::settings::Environment;
-use crate::up::Control;
+use crate::up::{Control, MASTER_KEY};
 
 pub struct Place {
     pub shown: String,
@@ -50,7 +50,7 @@ fn in_data_dir(dir: &Path, environment: &Environment) -> anyhow::Result<Place> {
         "{shown} is no data directory of Vaultaire (it has no file VERSION)."
     );
     let dir = dir.canonicalize()?;
-    let key = dir.join("controlplane/master.key");
+    let key = dir.join(MASTER_KEY);
     let secrets = ["master.key", "admin.token", "database.password"];
     let files = secrets.map(|name| dir.join("controlplane").join(name));
     let embedded = dir.join("postgres").exists();

@@ -15,6 +15,8 @@ use crate::settings::Environment;
 
 /// Counts up when a release can no longer read what an older one left.
 const FORMAT: &str = "vaultaire data directory, format 1";
+/// The master key of the control plane that `up` starts, in the data directory.
+pub const MASTER_KEY: &str = "controlplane/master.key";
 const FOLDERS: [&str; 4] = ["engine", "controlplane", "nodes", "logs"];
 
 /// A data directory that is locked for this process.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-use super::data_dir::DataDir;
+use super::data_dir::{DataDir, MASTER_KEY};
 use super::postgres;
 use super::tools::Tools;
 use super::tree::Tree;
@@ -15,7 +15,7 @@ use crate::settings::Environment;
 
 /// The text of the master key that a control plane here is given.
 pub fn master_key(path: &Path, environment: &Environment) -> anyhow::Result<String> {
-    let file = path.join("controlplane/master.key");
+    let file = path.join(MASTER_KEY);
     let given = environment.secret("VAULTAIRE_MASTER_KEY")?;
     match (file.exists(), given) {
         (false, Some(given)) => Ok(given),
@@ -79,9 +79,7 @@ pub async fn with_new<T>(
         None => DataDir::create(path)?,
     };
     dir.lay_out()?;
-    private_file::read_or_make(&dir.join("controlplane/master.key"), || {
-        Ok(master_key.trim().to_owned())
-    })?;
+    private_file::read_or_make(&dir.join(MASTER_KEY), || Ok(master_key.trim().to_owned()))?;
     started(&dir, environment, work).await
 }
 

@@ -23,6 +23,7 @@ use crate::cli::UpArguments;
 use crate::serve::Ending;
 use crate::settings::{self, Environment};
 use data_dir::DataDir;
+pub use data_dir::MASTER_KEY;
 use planes::Addresses;
 pub use planes::Control;
 use progress::say;

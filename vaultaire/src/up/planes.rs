@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::child::Program;
-use super::data_dir::DataDir;
+use super::data_dir::{DataDir, MASTER_KEY};
 use super::ports::Wanted;
 use super::postgres;
 use super::progress::{say, step};
@@ -94,7 +94,7 @@ pub struct Secrets {
 
 impl Secrets {
     pub fn ensure(dir: &DataDir) -> anyhow::Result<Self> {
-        let master_key = dir.join("controlplane/master.key");
+        let master_key = dir.join(MASTER_KEY);
         ensure!(
             master_key.exists() || !dir.was_used(),
             "The master key {} is missing, without which the secrets in the database cannot be read: put it back from a backup.",
