@@ -121,13 +121,13 @@ async fn measure(
         .map(|node| process::memory(node.running.pid, "VmRSS"))
         .collect();
     memory.sort_unstable();
-    let (cpu, node_cpu) = (process::cpu(plane.running.pid)?, cpu_of(&nodes)?);
+    let (cpu, node_cpu) = (process::cpu(plane.running.pid)?.whole(), cpu_of(&nodes)?);
     let idle = Instant::now();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let per_second =
         |after: Duration, before| (after - before).div_f64(idle.elapsed().as_secs_f64());
-    let rest = per_second(process::cpu(plane.running.pid)?, cpu);
-    let (cpu, began) = (process::cpu(plane.running.pid)?, Instant::now());
+    let rest = per_second(process::cpu(plane.running.pid)?.whole(), cpu);
+    let (cpu, began) = (process::cpu(plane.running.pid)?.whole(), Instant::now());
     let mut changes = Vec::new();
     for n in 0..CHANGES {
         // Tenants of every age, each in turn suspended and resumed.
@@ -137,7 +137,7 @@ async fn measure(
         changes.push(change(plane, &nodes, tenant, n % 2 == 0).await?);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let spent = process::cpu(plane.running.pid)? - cpu;
+    let spent = process::cpu(plane.running.pid)?.whole() - cpu;
     let spent = spent.saturating_sub(rest.mul_f64(began.elapsed().as_secs_f64()));
     changes.sort_unstable();
     let node_cpu_per_change = (cpu_of(&nodes)? - node_cpu) / (CHANGES * NODES) as u32;
@@ -157,7 +157,7 @@ async fn measure(
 fn cpu_of(nodes: &[Node]) -> anyhow::Result<Duration> {
     nodes
         .iter()
-        .map(|node| process::cpu(node.running.pid))
+        .map(|node| Ok(process::cpu(node.running.pid)?.whole()))
         .sum()
 }
 

@@ -23,7 +23,9 @@ pub struct Sample {
     pub requests_per_second: f64,
     pub p50: Duration,
     pub p99: Duration,
+    /// User and kernel time of a request.
     pub cpu_micros: f64,
+    pub kernel_micros: f64,
 }
 
 /// Must run inside a [`LocalSet`].
@@ -73,7 +75,7 @@ pub async fn measure(
         took.append(&mut joined??);
     }
     let elapsed = begun.elapsed();
-    let cpu = process::cpu(target.pid)?.saturating_sub(cpu);
+    let cpu = process::cpu(target.pid)?.since(cpu);
     ensure!(!took.is_empty(), "nothing was answered in time");
     took.sort_unstable();
     let count = took.len() as f64;
@@ -81,7 +83,8 @@ pub async fn measure(
         requests_per_second: count / elapsed.as_secs_f64(),
         p50: took[took.len() / 2],
         p99: took[took.len() * 99 / 100],
-        cpu_micros: cpu.as_secs_f64() * 1e6 / count,
+        cpu_micros: cpu.whole().as_secs_f64() * 1e6 / count,
+        kernel_micros: cpu.kernel.as_secs_f64() * 1e6 / count,
     })
 }
 
@@ -155,14 +158,15 @@ pub async fn steady(
     while let Some(joined) = tasks.join_next().await {
         took.append(&mut joined??);
     }
-    let cpu = process::cpu(target.pid)?.saturating_sub(cpu);
+    let cpu = process::cpu(target.pid)?.since(cpu);
     ensure!(!took.is_empty(), "nothing was answered in time");
     took.sort_unstable();
     Ok(Sample {
         requests_per_second: took.len() as f64 / time.as_secs_f64(),
         p50: took[took.len() / 2],
         p99: took[took.len() * 99 / 100],
-        cpu_micros: cpu.as_secs_f64() * 1e6 / took.len() as f64,
+        cpu_micros: cpu.whole().as_secs_f64() * 1e6 / took.len() as f64,
+        kernel_micros: cpu.kernel.as_secs_f64() * 1e6 / took.len() as f64,
     })
 }
 

@@ -9,20 +9,40 @@ use anyhow::Context;
 /// Linux counts CPU time for user space in hundredths of a second, whatever its own tick.
 const TICK: Duration = Duration::from_millis(10);
 
-/// User and system time so far.
-pub fn cpu(pid: u32) -> anyhow::Result<Duration> {
-    let mut ticks = 0;
+/// CPU time so far.
+#[derive(Clone, Copy, Debug)]
+pub struct Cpu {
+    pub user: Duration,
+    pub kernel: Duration,
+}
+
+impl Cpu {
+    pub fn since(self, earlier: Cpu) -> Cpu {
+        Cpu {
+            user: self.user.saturating_sub(earlier.user),
+            kernel: self.kernel.saturating_sub(earlier.kernel),
+        }
+    }
+
+    pub fn whole(self) -> Duration {
+        self.user + self.kernel
+    }
+}
+
+pub fn cpu(pid: u32) -> anyhow::Result<Cpu> {
+    let mut ticks = [0, 0];
     for pid in with_descendants(pid) {
         let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else {
             continue;
         };
         let fields: Vec<&str> = after_name(&stat).split_whitespace().collect();
-        for at in [11, 12] {
+        for (ticks, at) in ticks.iter_mut().zip([11, 12]) {
             let field = fields.get(at).context("/proc/PID/stat is too short")?;
-            ticks += field.parse::<u32>()?;
+            *ticks += field.parse::<u32>()?;
         }
     }
-    Ok(TICK * ticks)
+    let [user, kernel] = ticks.map(|ticks| TICK * ticks);
+    Ok(Cpu { user, kernel })
 }
 
 /// A memory line of `/proc/PID/status`, such as `VmHWM`, in bytes.

@@ -137,7 +137,7 @@ pub async fn compare(builds: &[Programs], rounds: usize, workload: &str) -> anyh
             ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
         };
         say(&format!(
-            "{}: CPU {:.3} × nginx's, answers/s {:.3} × (CPU µs {:.1?})",
+            "{}: CPU {:.3} × nginx's, answers/s {:.3} × (CPU µs {:.1?}, of these in the kernel {:.1?})",
             if at == 0 {
                 "nginx".to_owned()
             } else {
@@ -146,6 +146,7 @@ pub async fn compare(builds: &[Programs], rounds: usize, workload: &str) -> anyh
             ratio(|s| s.cpu_micros),
             ratio(|s| s.requests_per_second),
             all_of(of_one, |s| s.cpu_micros),
+            all_of(of_one, |s| s.kernel_micros),
         ));
     }
     // In this order: what forwards ends before what it forwards to.

@@ -65,9 +65,9 @@ impl Target {
         };
         let timestamp = now.format("%Y%m%dT%H%M%SZ").to_string();
         let scope = CredentialScope {
-            date: now.format("%Y%m%d").to_string(),
-            region: REGION.to_owned(),
-            service: "s3".to_owned(),
+            date: now.format("%Y%m%d").to_string().into(),
+            region: REGION.into(),
+            service: "s3".into(),
         };
         let payload_hash = match asked.hashed {
             true if asked.body.is_empty() => sigv4::EMPTY_SHA256.to_owned(),
