@@ -5,6 +5,7 @@ mod form;
 mod header;
 mod query;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -68,9 +69,9 @@ impl Identity {
 
 /// The claims of a request, before any of them is believed.
 struct Claim<'a> {
-    credential: Credential,
-    signed_headers: Vec<String>,
-    signature: String,
+    credential: Credential<'a>,
+    signed_headers: Vec<&'a str>,
+    signature: &'a str,
     timestamp: &'a str,
     payload: &'a str,
     /// How long it may be used, for presigned requests and forms.
@@ -107,11 +108,11 @@ pub fn authenticate(
             signing_key,
             claim.timestamp.to_owned(),
             scope,
-            claim.signature.clone(),
+            claim.signature.to_owned(),
         )
     });
     Ok(Identity {
-        access_key_id: claim.credential.access_key_id,
+        access_key_id: claim.credential.access_key_id.to_owned(),
         tenant,
         payload,
         chunks,
@@ -127,13 +128,13 @@ fn holder(
 ) -> Result<Holder, S3Error> {
     check_scope(claim, &shared.settings.region)?;
     check_time(claim, now)?;
-    let tenant = match tenants.lookup(&claim.credential.access_key_id) {
+    let tenant = match tenants.lookup(claim.credential.access_key_id) {
         Lookup::Found(tenant) => tenant,
         Lookup::Unknown => return Err(unknown_key(claim)),
         Lookup::Pending => return Err(not_ready()),
     };
     let key = tenant
-        .access_key(&claim.credential.access_key_id)
+        .access_key(claim.credential.access_key_id)
         .ok_or_else(|| unknown_key(claim))?;
     let rule = match key.status {
         AccessKeyStatus::Active if key.expires_at.is_some_and(|at| at <= now) => {
@@ -168,7 +169,7 @@ fn holder(
 fn whose(tenant: &Tenant, claim: &Claim<'_>, request: &S3Request) -> Whose {
     Whose {
         tenant_id: tenant.id().to_owned(),
-        access_key_id: claim.credential.access_key_id.clone(),
+        access_key_id: claim.credential.access_key_id.to_owned(),
         bucket: request.bucket.clone().unwrap_or_default(),
     }
 }
@@ -196,7 +197,7 @@ pub fn not_ready() -> S3Error {
 }
 
 fn unknown_key(claim: &Claim<'_>) -> S3Error {
-    S3Error::new(Code::InvalidAccessKeyId).detail("AWSAccessKeyId", &claim.credential.access_key_id)
+    S3Error::new(Code::InvalidAccessKeyId).detail("AWSAccessKeyId", claim.credential.access_key_id)
 }
 
 fn claim(request: &S3Request) -> Result<Claim<'_>, S3Error> {
@@ -258,7 +259,7 @@ fn check_time(claim: &Claim<'_>, now: DateTime<Utc>) -> Result<(), S3Error> {
             ),
         });
     };
-    if !claim.timestamp.starts_with(&claim.credential.scope.date) {
+    if !claim.timestamp.starts_with(&*claim.credential.scope.date) {
         let date = &claim.credential.scope.date;
         return Err(malformed(
             claim,
@@ -296,7 +297,7 @@ fn check_time(claim: &Claim<'_>, now: DateTime<Utc>) -> Result<(), S3Error> {
 
 /// `host` and every `x-amz-*` header must be signed: what is not signed was perhaps not the client's.
 fn check_signed_headers(request: &S3Request, claim: &Claim<'_>) -> Result<(), S3Error> {
-    let signed = |name: &str| claim.signed_headers.iter().any(|s| s == name);
+    let signed = |name: &str| claim.signed_headers.contains(&name);
     let unsigned = || {
         S3Error::with(
             Code::AccessDenied,
@@ -325,13 +326,16 @@ fn check_signature(
     claim: &Claim<'_>,
     signing_key: &[u8; 32],
 ) -> Result<(), S3Error> {
-    let query: Vec<(String, String)> = request
-        .query
-        .pairs()
-        .iter()
-        .filter(|(name, _)| name != "X-Amz-Signature")
-        .cloned()
-        .collect();
+    let query = match claim.expires {
+        None => Cow::from(request.query.pairs()),
+        Some(_) => request
+            .query
+            .pairs()
+            .iter()
+            .filter(|(name, _)| name != "X-Amz-Signature")
+            .cloned()
+            .collect(),
+    };
     let mut headers: Vec<(&str, &[u8])> = request
         .headers
         .iter()
@@ -340,14 +344,13 @@ fn check_signature(
     if !request.has_header("host") {
         headers.push(("host", request.host.as_bytes()));
     }
-    let signed_headers: Vec<&str> = claim.signed_headers.iter().map(String::as_str).collect();
     let encoded = sigv4::uri_encode(request.path.as_bytes(), false);
     let canonical = |path| CanonicalRequest {
         method: request.method.as_str(),
         path,
         query: &query,
         headers: &headers,
-        signed_headers: &signed_headers,
+        signed_headers: &claim.signed_headers,
         payload_hash: claim.payload,
     };
     let string_to_sign = |path| {
@@ -360,7 +363,7 @@ fn check_signature(
     let matches = |path| {
         sigv4::signatures_equal(
             &sigv4::signature(signing_key, &string_to_sign(path)),
-            &claim.signature,
+            claim.signature,
         )
     };
     // Some clients sign the path as they send it, with other characters encoded than AWS's rules say.
@@ -370,9 +373,9 @@ fn check_signature(
     }
     Err(S3Error::new(Code::SignatureDoesNotMatch)
         .by(Rule::Signature)
-        .detail("AWSAccessKeyId", &claim.credential.access_key_id)
+        .detail("AWSAccessKeyId", claim.credential.access_key_id)
         .detail("StringToSign", string_to_sign(&encoded))
-        .detail("SignatureProvided", &claim.signature)
+        .detail("SignatureProvided", claim.signature)
         .detail(
             "CanonicalRequest",
             String::from_utf8_lossy(&canonical(&encoded).canonical()),

@@ -73,9 +73,9 @@ impl Client {
         timestamp::write(self.at)
     }
 
-    fn scope(&self) -> CredentialScope {
+    fn scope(&self) -> CredentialScope<'_> {
         CredentialScope {
-            date: self.at.format("%Y%m%d").to_string(),
+            date: self.at.format("%Y%m%d").to_string().into(),
             region: self.region.into(),
             service: self.service.into(),
         }

@@ -132,7 +132,7 @@ fn with_rule<T>(
     // A presigned URL says whose it is.
     let credential = request.query.single("X-Amz-Credential").ok().flatten();
     if let Some(credential) = credential.and_then(|text| Credential::parse(text).ok()) {
-        return match tenants.lookup(&credential.access_key_id) {
+        return match tenants.lookup(credential.access_key_id) {
             Lookup::Found(tenant) => of(&tenant),
             Lookup::Pending | Lookup::Unknown => None,
         };

@@ -10,6 +10,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
+/// How often a connection is looked at in the time that it may be idle.
+const LOOKS: u32 = 4;
+
 /// What a body has to bring in one window of waiting.
 const BYTES_A_WINDOW: u64 = 20 * 1024;
 
@@ -112,19 +115,16 @@ impl Activity {
         Active(self.clone())
     }
 
-    /// Returns when nothing has gone on for a whole `window`, and for less than two.
+    /// Returns when nothing has gone on for a whole `window`, and for no more than a [`LOOKS`]th of it longer: no request
+    /// was under way, and none has begun, which takes the whole of its head.
     pub async fn ceased(&self, window: Duration) {
-        let mut seen = None;
-        loop {
-            tokio::time::sleep(window).await;
+        let (mut seen, mut quiet) = (0, 0);
+        while quiet < LOOKS {
+            tokio::time::sleep(window / LOOKS).await;
             let now = self.seen.load(Ordering::Relaxed);
-            if self.requests.load(Ordering::Relaxed) > 0 {
-                seen = None;
-            } else if seen == Some(now) || (now == 0 && seen.is_none()) {
-                return;
-            } else {
-                seen = Some(now);
-            }
+            let busy = self.requests.load(Ordering::Relaxed) > 0 || now != seen;
+            quiet = if busy { 0 } else { quiet + 1 };
+            seen = now;
         }
     }
 }
@@ -158,5 +158,38 @@ mod tests {
         let later = start + 600 * SECOND;
         assert_eq!(waiting.until(later), later + 20 * SECOND);
         assert_eq!(waiting.until(later + SECOND), later + 20 * SECOND);
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_let_go_when_nothing_goes_on_and_not_before() {
+        use tokio::time::{sleep, timeout};
+        let window = Duration::from_millis(40);
+        let activity = Arc::new(Activity::default());
+        let begun = Instant::now();
+        activity.ceased(window).await;
+        assert!(begun.elapsed() >= window, "one that never said a word");
+
+        let active = activity.begin();
+        let early = timeout(5 * window, activity.ceased(window)).await;
+        assert!(early.is_err(), "a request is under way");
+        drop(active);
+
+        let one_after_another = async {
+            loop {
+                drop(activity.begin());
+                sleep(window / 8).await;
+            }
+        };
+        let early = timeout(5 * window, async {
+            tokio::select! {
+                () = activity.ceased(window) => {}
+                () = one_after_another => {}
+            }
+        });
+        assert!(early.await.is_err(), "requests come and go between looks");
+
+        let begun = Instant::now();
+        activity.ceased(window).await;
+        assert!(begun.elapsed() >= window, "idle since the last one");
     }
 }

@@ -94,7 +94,11 @@ impl S3Request {
 
     /// The upload that a form to a bucket amounts to: the same sender and place, the form's key and headers, and nothing
     /// else of what the form's own head said but the page that it comes from.
-    pub fn into_upload(self, key: String, mut headers: HeaderMap) -> Result<S3Request, S3Error> {
+    pub fn into_upload(
+        mut self: Box<Self>,
+        key: String,
+        mut headers: HeaderMap,
+    ) -> Result<Box<S3Request>, S3Error> {
         if let Some(origin) = self.headers.get(header::ORIGIN) {
             headers.insert(header::ORIGIN, origin.clone());
         }
@@ -108,12 +112,10 @@ impl S3Request {
         if size(&headers) > MAX_HEADER_BYTES {
             return Err(Code::RequestHeaderSectionTooLarge.into());
         }
-        Ok(S3Request {
-            key: Some(key),
-            query: Query::default(),
-            headers,
-            ..self
-        })
+        self.key = Some(key);
+        self.query = Query::default();
+        self.headers = headers;
+        Ok(self)
     }
 
     /// The address of this path where the client sees this node.

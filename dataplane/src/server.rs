@@ -43,6 +43,9 @@ const MAX_HEADERS: usize = 100;
 /// How long requests under way may go on after a shutdown began.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3600);
 
+static X_AMZ_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+static X_AMZ_ID_2: HeaderName = HeaderName::from_static("x-amz-id-2");
+
 /// Serves until `stop`, then stops accepting and waits for what is under way.
 pub async fn serve(
     listener: TcpListener,
@@ -136,8 +139,8 @@ where
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(patience.head)
+        // `Activity` closes a connection whose next head does not come: no timer of its own for every request.
+        .header_read_timeout(None)
         .max_buf_size(READ_BUFFER)
         .max_headers(MAX_HEADERS);
     builder
@@ -157,6 +160,7 @@ where
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::select! {
+        biased;
         ended = watcher.watch(serving.into_owned()) => {
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
@@ -215,10 +219,9 @@ async fn answer(
     account.status = response.status();
     account.received = received.get().cloned();
     if let Ok(value) = HeaderValue::from_str(&id) {
-        response
-            .headers_mut()
-            .insert("x-amz-request-id", value.clone());
-        response.headers_mut().insert("x-amz-id-2", value);
+        let headers = response.headers_mut();
+        headers.insert(&X_AMZ_REQUEST_ID, value.clone());
+        headers.insert(&X_AMZ_ID_2, value);
     }
     if let Some(meter) = &mut account.meter {
         meter.counts = usage::counts(account.status);
@@ -250,7 +253,8 @@ async fn handle(
 ) -> Result<Response<Content>, S3Error> {
     let (head, body) = request.into_parts();
     let (id, peer) = (account.request_id.clone(), client.address.ip());
-    let mut request = S3Request::parse(id, head, peer, &node.domains)?;
+    // From here on it goes by its address: it is too large to be moved from hand to hand.
+    let mut request = Box::new(S3Request::parse(id, head, peer, &node.domains)?);
     request.secure = client.secure;
     if request.method == Method::OPTIONS {
         account.operation = Some(Operation::OptionsObject);
@@ -286,7 +290,7 @@ async fn handle(
     headers::check(&request, admitted.operation)?;
     let (metered, tenant) = (node.clone(), admitted.identity.tenant.clone());
     let operation = admitted.operation;
-    let call = Call {
+    let call = Box::new(Call {
         node,
         upstream,
         operation: admitted.operation,
@@ -300,7 +304,7 @@ async fn handle(
         changes,
         held: held.clone(),
         received: received.clone(),
-    };
+    });
     let whose = gate::whose(&call.identity, &call.request);
     let answered = async {
         let response = ops::perform(call).await?;
@@ -317,7 +321,7 @@ async fn handle(
 /// A form is read up to its file: its fields say what other requests say in their head.
 async fn arrive(
     node: &Node,
-    request: S3Request,
+    request: Box<S3Request>,
     body: Incoming,
     account: &mut Account,
     cors: &mut HeaderMap,

@@ -5,6 +5,7 @@ mod pool;
 mod refusal;
 pub mod sign;
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -65,7 +66,7 @@ pub struct EngineRequest<'a> {
     pub query: Vec<(String, String)>,
     pub headers: EngineHeaders,
     /// `x-amz-content-sha256`.
-    pub payload_hash: String,
+    pub payload_hash: Cow<'static, str>,
     pub body: EngineBody,
     /// What an `AccessDenied` of the engine would be about.
     pub denial: Denial,
@@ -90,7 +91,7 @@ impl<'a> EngineRequest<'a> {
             key: None,
             query: Vec::new(),
             headers: EngineHeaders::default(),
-            payload_hash: sigv4::EMPTY_SHA256.to_owned(),
+            payload_hash: sigv4::EMPTY_SHA256.into(),
             body: EngineBody::Empty,
             denial: Denial::OfUs,
         }
@@ -112,7 +113,7 @@ impl<'a> EngineRequest<'a> {
         self.headers
             .set("content-md5", &STANDARD.encode(Md5::digest(&body)))?;
         self.headers.set("content-type", "application/xml")?;
-        self.payload_hash = hex::encode(Sha256::digest(&body));
+        self.payload_hash = hex::encode(Sha256::digest(&body)).into();
         self.body = EngineBody::Full(body);
         Ok(self)
     }
@@ -212,17 +213,18 @@ impl Upstream {
             EngineBody::Stream(payload) => Some(payload.outcome()),
             _ => None,
         };
-        let body = std::mem::replace(&mut request.body, EngineBody::Empty);
-        let signed = sign(&request, body, now)?;
-        match self
-            .attempt(signed, request.engine, outcome.as_deref(), within)
-            .await
-        {
-            Err(error) if again && error.code == Code::ServiceUnavailable => {
-                let signed = sign(&request, EngineBody::Empty, now)?;
-                self.attempt(signed, request.engine, None, within).await
+        let mut attempts = if again { 2 } else { 1 };
+        loop {
+            let body = std::mem::replace(&mut request.body, EngineBody::Empty);
+            let signed = sign(&request, body, now)?;
+            let answered = self
+                .attempt(signed, request.engine, outcome.as_deref(), within)
+                .await;
+            attempts -= 1;
+            match answered {
+                Err(error) if error.code == Code::ServiceUnavailable && attempts > 0 => {}
+                other => return other,
             }
-            other => other,
         }
     }
 
@@ -235,12 +237,11 @@ impl Upstream {
         within: Duration,
     ) -> Result<Response<Incoming>, S3Error> {
         let span = telemetry::outbound("engine", request.method());
-        if span.is_disabled() {
-            return self.sent(request, outcome, within).await;
+        if !span.is_disabled() {
+            span.record("vaultaire.engine", engine.id.as_str());
+            // Beside what is signed: an engine, or what stands before it, may take it or leave it.
+            telemetry::tell(&span, request.headers_mut());
         }
-        span.record("vaultaire.engine", engine.id.as_str());
-        // Beside what is signed: an engine, or what stands before it, may take it or leave it.
-        telemetry::tell(&span, request.headers_mut());
         let answered = self
             .sent(request, outcome, within)
             .instrument(span.clone())

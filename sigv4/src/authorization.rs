@@ -1,6 +1,7 @@
 //! What a client says about its signature: the `Authorization` header and its parts, read strictly.
 //! It never compares a signature, and whether date, region and service are the right ones is its caller's to decide.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::{ALGORITHM, TERMINATOR};
@@ -36,39 +37,47 @@ pub enum ParseError {
 
 /// What a signing key is good for. Displays as `date/region/service/aws4_request`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CredentialScope {
+pub struct CredentialScope<'a> {
     /// `yyyymmdd`, in UTC.
-    pub date: String,
-    pub region: String,
+    pub date: Cow<'a, str>,
+    pub region: Cow<'a, str>,
     /// `s3`, for all that this project signs.
-    pub service: String,
+    pub service: Cow<'a, str>,
 }
 
-impl fmt::Display for CredentialScope {
+impl CredentialScope<'_> {
+    /// What it displays as, without a formatter: every request is signed twice.
+    pub(crate) fn push(&self, out: &mut String) {
+        for part in [&self.date, &self.region, &self.service] {
+            out.push_str(part);
+            out.push('/');
+        }
+        out.push_str(TERMINATOR);
+    }
+}
+
+impl fmt::Display for CredentialScope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            date,
-            region,
-            service,
-        } = self;
-        write!(f, "{date}/{region}/{service}/{TERMINATOR}")
+        let mut out = String::new();
+        self.push(&mut out);
+        f.write_str(&out)
     }
 }
 
 /// Whose key signed, and for what scope: `Credential=` in the header, `X-Amz-Credential` in a presigned query.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credential {
-    pub access_key_id: String,
-    pub scope: CredentialScope,
+pub struct Credential<'a> {
+    pub access_key_id: &'a str,
+    pub scope: CredentialScope<'a>,
 }
 
-impl Credential {
+impl<'a> Credential<'a> {
     /// Reads `key-id/yyyymmdd/region/service/aws4_request`, already decoded.
     /// The date is eight digits and need not be a day that exists.
     ///
     /// # Errors
     /// [`ParseError::MalformedCredential`], [`ParseError::MalformedDate`] or [`ParseError::BadTerminator`].
-    pub fn parse(credential: &str) -> Result<Self, ParseError> {
+    pub fn parse(credential: &'a str) -> Result<Self, ParseError> {
         let mut parts = credential.split('/');
         let mut next = || parts.next().ok_or(ParseError::MalformedCredential);
         let (access_key_id, date, region, service, terminator) =
@@ -88,11 +97,11 @@ impl Credential {
             return Err(ParseError::BadTerminator);
         }
         Ok(Self {
-            access_key_id: access_key_id.to_owned(),
+            access_key_id,
             scope: CredentialScope {
-                date: date.to_owned(),
-                region: region.to_owned(),
-                service: service.to_owned(),
+                date: date.into(),
+                region: region.into(),
+                service: service.into(),
             },
         })
     }
@@ -100,21 +109,21 @@ impl Credential {
 
 /// What an `Authorization: AWS4-HMAC-SHA256 …` header says. That it can be read does not make it true.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorization {
-    pub credential: Credential,
+pub struct Authorization<'a> {
+    pub credential: Credential<'a>,
     /// Lower-case names in ascending order, each once; at least one.
-    pub signed_headers: Vec<String>,
+    pub signed_headers: Vec<&'a str>,
     /// 64 lower-case hexadecimal digits.
-    pub signature: String,
+    pub signature: &'a str,
 }
 
-impl Authorization {
+impl<'a> Authorization<'a> {
     /// Reads the header's value. The parts come in any order, with or without blanks around the commas, each exactly once.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-auth-using-authorization-header.html>
     ///
     /// # Errors
     /// Any [`ParseError`].
-    pub fn parse(header_value: &str) -> Result<Self, ParseError> {
+    pub fn parse(header_value: &'a str) -> Result<Self, ParseError> {
         let rest = header_value
             .trim_matches(BLANKS)
             .strip_prefix(ALGORITHM)
@@ -146,7 +155,7 @@ impl Authorization {
 ///
 /// # Errors
 /// [`ParseError::MalformedSignedHeaders`] or [`ParseError::UnsortedSignedHeaders`].
-pub fn parse_signed_headers(names: &str) -> Result<Vec<String>, ParseError> {
+pub fn parse_signed_headers(names: &str) -> Result<Vec<&str>, ParseError> {
     let names: Vec<&str> = names.split(';').collect();
     if !names.iter().all(|name| is_lower_case_header_name(name)) {
         return Err(ParseError::MalformedSignedHeaders);
@@ -154,19 +163,19 @@ pub fn parse_signed_headers(names: &str) -> Result<Vec<String>, ParseError> {
     if !names.is_sorted_by(|a, b| a < b) {
         return Err(ParseError::UnsortedSignedHeaders);
     }
-    Ok(names.into_iter().map(str::to_owned).collect())
+    Ok(names)
 }
 
 /// Reads a signature: `Signature=` in the header, `X-Amz-Signature` in a presigned query, `chunk-signature` in a body.
 ///
 /// # Errors
 /// [`ParseError::MalformedSignature`] unless it is 64 lower-case hexadecimal digits.
-pub fn parse_signature(signature: &str) -> Result<String, ParseError> {
+pub fn parse_signature(signature: &str) -> Result<&str, ParseError> {
     let is_hex = |b| matches!(b, b'0'..=b'9' | b'a'..=b'f');
     if signature.len() != 64 || !signature.bytes().all(is_hex) {
         return Err(ParseError::MalformedSignature);
     }
-    Ok(signature.to_owned())
+    Ok(signature)
 }
 
 /// A token as in <https://www.rfc-editor.org/rfc/rfc9110#name-tokens>, without upper case.

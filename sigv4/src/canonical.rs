@@ -90,23 +90,23 @@ impl CanonicalRequest<'_> {
     }
 
     fn push_headers(&self, out: &mut Vec<u8>) {
-        // Sorted once, so that a client that names thousands of signed headers gets no quadratic search; stable,
-        // so that repeated ones keep their order.
-        let mut headers = self.headers.to_vec();
-        headers.sort_by_key(|(name, _)| *name);
-        for signed in self.signed_headers {
-            let first = headers.partition_point(|(name, _)| name < signed);
-            let count = headers[first..].partition_point(|(name, _)| name == signed);
-            out.extend_from_slice(signed.as_bytes());
+        // Each is looked up among the names, not the other way round, so that a client that names thousands gets no
+        // quadratic search; sorted by place alone, and stably, so that repeated ones keep their order.
+        let headers = self.headers.iter();
+        let mut found: Vec<(usize, &[u8])> = headers
+            .filter_map(|&(name, value)| {
+                Some((self.signed_headers.binary_search(&name).ok()?, value))
+            })
+            .collect();
+        found.sort_by_key(|(place, _)| *place);
+        let mut rest = &found[..];
+        for (place, name) in self.signed_headers.iter().enumerate() {
+            out.extend_from_slice(name.as_bytes());
             out.push(b':');
-            push_joined(
-                out,
-                b',',
-                &headers[first..first + count],
-                |out, (_, value)| {
-                    push_folded(out, value);
-                },
-            );
+            let count = rest.iter().take_while(|(of, _)| *of == place).count();
+            let (values, others) = rest.split_at(count);
+            push_joined(out, b',', values, |out, (_, value)| push_folded(out, value));
+            rest = others;
             out.push(b'\n');
         }
     }
@@ -123,11 +123,12 @@ fn push_joined<T>(out: &mut Vec<u8>, separator: u8, items: &[T], push: impl Fn(&
 
 /// A header's value without blanks at its ends, and with one space for each run of spaces.
 fn push_folded(out: &mut Vec<u8>, value: &[u8]) {
-    let mut after_space = false;
-    for &byte in value.trim_ascii() {
-        if byte != b' ' || !after_space {
-            out.push(byte);
-        }
-        after_space = byte == b' ';
+    let mut rest = value.trim_ascii();
+    while let Some(space) = rest.iter().position(|byte| *byte == b' ') {
+        let (word, spaces) = rest.split_at(space + 1);
+        out.extend_from_slice(word);
+        let run = spaces.iter().take_while(|byte| **byte == b' ').count();
+        rest = &spaces[run..];
     }
+    out.extend_from_slice(rest);
 }

@@ -24,7 +24,7 @@ impl ChunkSigner {
     pub fn new(
         signing_key: [u8; 32],
         timestamp: String,
-        scope: CredentialScope,
+        scope: CredentialScope<'_>,
         seed_signature: String,
     ) -> Self {
         Self {

@@ -25,13 +25,13 @@ pub const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 const TERMINATOR: &str = "aws4_request";
 
 /// Lower-case hex of a hash.
-fn to_hex(bytes: impl AsRef<[u8]>) -> String {
-    let bytes = bytes.as_ref();
-    let mut out = String::with_capacity(2 * bytes.len());
-    for byte in bytes {
-        for digit in [byte >> 4, byte & 15] {
-            out.push(char::from_digit(digit.into(), 16).unwrap_or('0'));
-        }
+fn to_hex(hash: impl Into<[u8; 32]>) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| DIGITS[usize::from(half & 15)];
+    let mut out = [0; 64];
+    for (pair, byte) in out.chunks_exact_mut(2).zip(hash.into()) {
+        pair.copy_from_slice(&[digit(byte >> 4), digit(byte)]);
     }
-    out
+    // Digits are UTF-8.
+    str::from_utf8(&out).unwrap_or_default().to_owned()
 }

@@ -24,8 +24,19 @@ pub fn derive_signing_key(secret: &str, date: &str, region: &str, service: &str)
 
 /// What a request's signature signs. `timestamp` is `yyyymmddThhmmssZ`, as `x-amz-date` or `X-Amz-Date` has it;
 /// that its day is the scope's is the caller's to check. `canonical_hash` is [`CanonicalRequest::hash`].
-pub fn string_to_sign(timestamp: &str, scope: &CredentialScope, canonical_hash: &str) -> String {
-    format!("{ALGORITHM}\n{timestamp}\n{scope}\n{canonical_hash}")
+pub fn string_to_sign(
+    timestamp: &str,
+    scope: &CredentialScope<'_>,
+    canonical_hash: &str,
+) -> String {
+    let mut out = String::with_capacity(192);
+    for part in [ALGORITHM, "\n", timestamp, "\n"] {
+        out.push_str(part);
+    }
+    scope.push(&mut out);
+    out.push('\n');
+    out.push_str(canonical_hash);
+    out
 }
 
 /// The signature in lower-case hex. It signs any string: that of a request, or a POST form's base64 policy.
@@ -44,7 +55,7 @@ pub fn authorization_header(
     access_key_id: &str,
     signing_key: &[u8; 32],
     timestamp: &str,
-    scope: &CredentialScope,
+    scope: &CredentialScope<'_>,
     request: &CanonicalRequest<'_>,
 ) -> String {
     let mut names: Vec<&str> = request.headers.iter().map(|(name, _)| *name).collect();
@@ -56,10 +67,21 @@ pub fn authorization_header(
     }
     .hash();
     let signature = signature(signing_key, &string_to_sign(timestamp, scope, &hash));
-    let names = names.join(";");
-    format!(
-        "{ALGORITHM} Credential={access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
-    )
+    let mut out = String::with_capacity(512);
+    for part in [ALGORITHM, " Credential=", access_key_id, "/"] {
+        out.push_str(part);
+    }
+    scope.push(&mut out);
+    out.push_str(", SignedHeaders=");
+    for (i, name) in names.into_iter().enumerate() {
+        if i > 0 {
+            out.push(';');
+        }
+        out.push_str(name);
+    }
+    out.push_str(", Signature=");
+    out.push_str(&signature);
+    out
 }
 
 /// An HMAC that has taken in its key.

@@ -176,11 +176,11 @@ impl Signer {
         }
     }
 
-    fn scope(&self, now: DateTime<Utc>) -> CredentialScope {
+    fn scope(&self, now: DateTime<Utc>) -> CredentialScope<'_> {
         CredentialScope {
-            date: now.format("%Y%m%d").to_string(),
-            region: self.region.clone(),
-            service: "s3".to_owned(),
+            date: now.format("%Y%m%d").to_string().into(),
+            region: self.region.as_str().into(),
+            service: "s3".into(),
         }
     }
 

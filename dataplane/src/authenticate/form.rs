@@ -45,21 +45,21 @@ pub fn authenticate_form(
         tenant,
         signing_key,
     } = holder(&claim, tenants, shared, now)?;
-    if !sigv4::signatures_equal(&sigv4::signature(&signing_key, policy), &claim.signature) {
+    if !sigv4::signatures_equal(&sigv4::signature(&signing_key, policy), claim.signature) {
         let whose = || Whose {
             tenant_id: tenant.id().to_owned(),
-            access_key_id: claim.credential.access_key_id.clone(),
+            access_key_id: claim.credential.access_key_id.to_owned(),
             bucket: String::new(),
         };
         return Err(S3Error::new(Code::SignatureDoesNotMatch)
             .by(Rule::Signature)
             .attributed(whose)
-            .detail("AWSAccessKeyId", &claim.credential.access_key_id)
+            .detail("AWSAccessKeyId", claim.credential.access_key_id)
             .detail("StringToSign", policy)
-            .detail("SignatureProvided", &claim.signature));
+            .detail("SignatureProvided", claim.signature));
     }
     Ok(Identity {
-        access_key_id: claim.credential.access_key_id,
+        access_key_id: claim.credential.access_key_id.to_owned(),
         tenant,
         payload: PayloadHash::Unsigned,
         chunks: None,

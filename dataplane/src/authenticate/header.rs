@@ -7,7 +7,7 @@ use super::{Claim, unsupported};
 use crate::error::{Code, S3Error};
 use crate::request::S3Request;
 
-pub(super) fn claim<'a>(request: &'a S3Request, value: &str) -> Result<Claim<'a>, S3Error> {
+pub(super) fn claim<'a>(request: &'a S3Request, value: &'a str) -> Result<Claim<'a>, S3Error> {
     let authorization = Authorization::parse(value).map_err(|error| match error {
         ParseError::UnsupportedAlgorithm => unsupported(),
         other => S3Error::with(

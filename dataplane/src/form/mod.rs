@@ -96,7 +96,7 @@ pub struct Form {
 
 /// A request as it goes to the gate.
 pub struct Arrived {
-    pub request: S3Request,
+    pub request: Box<S3Request>,
     pub form: Option<Form>,
     pub body: Source,
 }
@@ -104,7 +104,11 @@ pub struct Arrived {
 /// Reads the form up to its file. Nothing is believed yet, and no more held than [`MAX_PREAMBLE`].
 ///
 /// Refused: a second way of authenticating, no length, no room, and what is no form with one file and a key.
-pub async fn read(node: &Node, request: S3Request, mut body: Incoming) -> Result<Arrived, S3Error> {
+pub async fn read(
+    node: &Node,
+    request: Box<S3Request>,
+    mut body: Incoming,
+) -> Result<Arrived, S3Error> {
     refuse_other_mechanisms(&request)?;
     let content_type = request.header("content-type")?.unwrap_or_default();
     let boundary = part::boundary(content_type)?;

@@ -21,7 +21,7 @@ pub fn of_bucket(call: &Call) -> Answer {
 
 /// Of an object that is there.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObjectAcl.html>
-pub async fn of_object(call: Call) -> Answer {
+pub async fn of_object(call: Box<Call>) -> Answer {
     let place = call.place()?;
     call.must_exist(place).await?;
     Ok(xml(write(
@@ -31,7 +31,7 @@ pub async fn of_object(call: Call) -> Answer {
 }
 
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketAcl.html>
-pub async fn set_of_bucket(mut call: Call) -> Answer {
+pub async fn set_of_bucket(mut call: Box<Call>) -> Answer {
     let bucket = call.place()?.bucket;
     let public = bucket.public_read;
     let wanted = wanted(&mut call).await?;
@@ -46,7 +46,7 @@ pub async fn set_of_bucket(mut call: Call) -> Answer {
 
 /// An object's list says what its bucket's says, and can be asked to say nothing else.
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObjectAcl.html>
-pub async fn set_of_object(mut call: Call) -> Answer {
+pub async fn set_of_object(mut call: Box<Call>) -> Answer {
     if wanted(&mut call).await? && !call.place()?.bucket.public_read {
         return Err(Code::AccessControlListNotSupported.into());
     }

@@ -26,7 +26,7 @@ pub struct Part {
     checksums: Vec<(Algorithm, String)>,
 }
 
-pub async fn perform(mut call: Call) -> Answer {
+pub async fn perform(mut call: Box<Call>) -> Answer {
     // The checksum headers of this request are about the object, not about the document.
     let described: Vec<_> = call
         .request

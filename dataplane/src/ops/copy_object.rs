@@ -26,7 +26,7 @@ const SOURCE_CONDITIONS: &[&str] = &[
     "x-amz-copy-source-if-unmodified-since",
 ];
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let key = call.key()?;
     let source = source(&call, place)?;
@@ -116,7 +116,7 @@ fn changes_storage(call: &Call) -> bool {
 }
 
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPartCopy.html>
-pub async fn part(call: Call) -> Answer {
+pub async fn part(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
     let (engine_key, upload_id) = (place.key(call.key()?)?, call.upload_id(place)?);

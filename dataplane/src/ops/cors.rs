@@ -21,7 +21,7 @@ pub fn get(call: &Call) -> Answer {
     Ok(xml(write(&bucket.cors)))
 }
 
-pub async fn put(mut call: Call) -> Answer {
+pub async fn put(mut call: Box<Call>) -> Answer {
     call.place()?;
     let document = call.document(MAX_DOCUMENT).await?;
     let rules = read(&document)?;
@@ -29,7 +29,7 @@ pub async fn put(mut call: Call) -> Answer {
     Ok(empty(StatusCode::OK))
 }
 
-pub async fn delete(call: Call) -> Answer {
+pub async fn delete(call: Box<Call>) -> Answer {
     call.place()?;
     call.set(BucketSetting::Cors(Vec::new())).await?;
     Ok(empty(StatusCode::NO_CONTENT))

@@ -11,7 +11,7 @@ use crate::xml;
 
 const MAX_CONFIGURATION: u64 = 64 * 1024;
 
-pub async fn perform(mut call: Call) -> Answer {
+pub async fn perform(mut call: Box<Call>) -> Answer {
     let document = call.document(MAX_CONFIGURATION).await?;
     if !document.trim_ascii().is_empty() {
         check_location(&document, &call.shared.settings.region)?;

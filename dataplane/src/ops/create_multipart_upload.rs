@@ -12,7 +12,7 @@ use crate::xml::XmlWriter;
 
 const CHECKSUM: &[&str] = &["x-amz-checksum-algorithm", "x-amz-checksum-type"];
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let key = call.key()?;
     let mut request = EngineRequest::new(place.engine, Method::POST, place.engine_bucket())

@@ -8,7 +8,7 @@ use super::{Answer, Call, empty};
 use crate::gate;
 use crate::operation::Effect;
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     // One that is being deleted already may be asked for again: so a deletion that broke off is finished.
     gate::bucket(&call.identity.tenant, call.bucket_name()?, Effect::Delete)?;
     let request = DeleteBucket {

@@ -11,7 +11,7 @@ use crate::journal::Change;
 use crate::upstream::{Denial, EngineRequest};
 use crate::usage::look;
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let engine_key = place.key(call.key()?)?;
     let mut request = EngineRequest::new(place.engine, Method::DELETE, place.engine_bucket())
@@ -58,7 +58,7 @@ pub async fn perform(call: Call) -> Answer {
 }
 
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html>
-pub async fn abort(call: Call) -> Answer {
+pub async fn abort(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let (engine_key, upload_id) = (place.key(call.key()?)?, call.upload_id(place)?);
     let upload = look::upload(place, &engine_key, &upload_id);

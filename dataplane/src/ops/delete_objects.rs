@@ -46,7 +46,7 @@ struct Deleted {
     delete_marker_version_id: Option<String>,
 }
 
-pub async fn perform(mut call: Call) -> Answer {
+pub async fn perform(mut call: Box<Call>) -> Answer {
     call.place()?;
     let document = call.document(MAX_DOCUMENT).await?;
     let batch = read(&document)?;

@@ -27,7 +27,7 @@ const OVERRIDES: &[&str] = &[
     "response-expires",
 ];
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let engine_key = place.key(call.key()?)?;
     let mut request = EngineRequest::new(

@@ -20,7 +20,7 @@ const KNOWN: &[&str] = &[
     "ObjectSize",
 ];
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let asked = asked(&call)?;
     if !place.engine.capabilities.object_attributes {

@@ -15,7 +15,7 @@ use crate::xml::{Element, XmlWriter};
 /// id begins so.
 const ID_ALONE: char = '\u{1}';
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let query = &call.request.query;
     let encoding = Encoding::parse(query.single("encoding-type")?)?;

@@ -34,7 +34,7 @@ struct Page {
     next: Option<(String, Option<String>)>,
 }
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let asked = Asked::read(&call)?;
     let query = &call.request.query;

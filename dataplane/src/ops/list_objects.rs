@@ -188,7 +188,7 @@ fn write_object(out: &mut XmlWriter, object: &Object, encoding: Encoding, owner:
 }
 
 /// Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html>
-pub async fn v1(call: Call) -> Answer {
+pub async fn v1(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let asked = Asked::read(&call)?;
     let marker = call.request.query.single("marker")?.unwrap_or("");
@@ -204,7 +204,7 @@ pub async fn v1(call: Call) -> Answer {
     Ok(xml(out.finish()))
 }
 
-pub async fn v2(call: Call) -> Answer {
+pub async fn v2(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let asked = Asked::read(&call)?;
     let query = &call.request.query;

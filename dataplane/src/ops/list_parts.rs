@@ -9,7 +9,7 @@ use crate::listing::at_most;
 use crate::upstream::EngineRequest;
 use crate::xml::{Element, XmlWriter};
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let key = call.key()?;
     let query = &call.request.query;

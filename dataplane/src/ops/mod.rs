@@ -59,7 +59,7 @@ pub struct Call {
     pub node: Arc<Node>,
     pub upstream: Arc<Upstream>,
     pub operation: Operation,
-    pub request: S3Request,
+    pub request: Box<S3Request>,
     pub identity: Identity,
     pub shared: Arc<Shared>,
     pub body: Option<Source>,
@@ -77,7 +77,7 @@ pub struct Call {
     pub held: Arc<Held>,
 }
 
-pub async fn perform(call: Call) -> Answer {
+pub async fn perform(call: Box<Call>) -> Answer {
     use Operation::*;
     match call.operation {
         AbortMultipartUpload => delete_object::abort(call).await,

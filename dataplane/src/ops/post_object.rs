@@ -7,7 +7,7 @@ use super::{Answer, Call, put_object};
 use crate::error::Code;
 use crate::form::{Stored, location};
 
-pub async fn perform(mut call: Call) -> Answer {
+pub async fn perform(mut call: Box<Call>) -> Answer {
     let reply = call.reply.take().ok_or(Code::InternalError)?;
     let (bucket, key) = (call.bucket_name()?.to_owned(), call.key()?.to_owned());
     let location = location(&call.request, &key);

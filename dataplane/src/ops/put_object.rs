@@ -18,7 +18,7 @@ use crate::payload::{Outcome, Payload};
 use crate::upstream::{EngineBody, EngineRequest};
 use crate::usage::look::{self, Look};
 
-pub async fn perform(mut call: Call) -> Answer {
+pub async fn perform(mut call: Box<Call>) -> Answer {
     let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
     let place = call.place()?;
     let key = call.key()?;
@@ -42,7 +42,7 @@ pub async fn perform(mut call: Call) -> Answer {
     send(&call, request, payload, Meant::Object).await
 }
 
-pub async fn part(mut call: Call) -> Answer {
+pub async fn part(mut call: Box<Call>) -> Answer {
     let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
     let place = call.place()?;
     let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
@@ -97,7 +97,7 @@ async fn send(
     for (name, value) in form {
         request.headers.put_before(name, &value)?;
     }
-    request.payload_hash = hash;
+    request.payload_hash = hash.into();
     let standing = call.standing()?;
     payload.release_if(standing.clone());
     let length = http_body::Body::size_hint(&payload).lower();

@@ -144,7 +144,7 @@ pub fn subresource(operation: Operation) -> Result<Subresource, S3Error> {
     })
 }
 
-pub async fn get(call: Call) -> Answer {
+pub async fn get(call: Box<Call>) -> Answer {
     let subresource = subresource(call.operation)?;
     if let Some(answer) = never_configured(&call)? {
         return Ok(answer);
@@ -168,7 +168,7 @@ pub async fn get(call: Call) -> Answer {
     Ok(response)
 }
 
-pub async fn put(mut call: Call) -> Answer {
+pub async fn put(mut call: Box<Call>) -> Answer {
     let subresource = subresource(call.operation)?;
     request(&call, &subresource, Method::PUT)?;
     let document = call.document(MAX_DOCUMENT).await?;
@@ -198,7 +198,7 @@ pub fn rewrite(document: &[u8], subresource: &Subresource) -> Result<String, S3E
     Ok(out.finish())
 }
 
-pub async fn delete(call: Call) -> Answer {
+pub async fn delete(call: Box<Call>) -> Answer {
     let subresource = subresource(call.operation)?;
     let request = request(&call, &subresource, Method::DELETE)?;
     let answer = call

@@ -81,7 +81,10 @@ impl Pool {
             let reused = kept.is_some();
             let mut sender = match kept {
                 Some(sender) => sender,
-                None => self.connect(&uri).await.map_err(Failure::Connect)?,
+                // Seldom, and so large that every request would carry it about.
+                None => Box::pin(self.connect(&uri))
+                    .await
+                    .map_err(Failure::Connect)?,
             };
             match sender.try_send_request(request).await {
                 Ok(response) => {

@@ -1,5 +1,7 @@
 //! A request to an engine, built from parts that were decided here, and signed whole.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, HOST, HeaderName};
 use http::{HeaderMap, HeaderValue, Uri};
@@ -8,6 +10,9 @@ use sigv4::{CanonicalRequest, CredentialScope};
 use super::{EngineBody, EngineRequest};
 use crate::error::{Code, S3Error};
 use crate::timestamp;
+
+static X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
+static X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 /// Every header that goes is signed. The request stays as it is: it may have to be signed again.
 pub fn sign(
@@ -29,11 +34,13 @@ pub fn sign(
         .signing_keys
         .on(today)
         .ok_or_else(|| misconfigured("no signing key for today"))?;
-    let mut path = format!("/{}", request.bucket);
-    if let Some(key) = &request.key {
-        path.push('/');
-        path.push_str(&sigv4::uri_encode(key.as_bytes(), false));
-    }
+    let path = match &request.key {
+        Some(key) => {
+            let key = sigv4::uri_encode(key.as_bytes(), false);
+            ["/", request.bucket, "/", &key].concat()
+        }
+        None => ["/", request.bucket].concat(),
+    };
     let mut uri = [engine.endpoint.trim_end_matches('/'), &path].concat();
     for (i, (name, value)) in request.query.iter().enumerate() {
         uri.push(if i == 0 { '?' } else { '&' });
@@ -57,13 +64,13 @@ pub fn sign(
             .map(|(name, value)| (name.clone(), value.clone())),
     );
     headers.append(HOST, HeaderValue::from_str(host).map_err(invalid)?);
-    for (name, value) in [
-        ("x-amz-date", &timestamp),
-        ("x-amz-content-sha256", &request.payload_hash),
-    ] {
-        let value = HeaderValue::from_str(value).map_err(invalid)?;
-        headers.append(HeaderName::from_static(name), value);
-    }
+    let date = HeaderValue::from_str(&timestamp).map_err(invalid)?;
+    headers.append(&X_AMZ_DATE, date);
+    let hash = match &request.payload_hash {
+        Cow::Borrowed(hash) => HeaderValue::from_static(hash),
+        Cow::Owned(hash) => HeaderValue::from_str(hash).map_err(invalid)?,
+    };
+    headers.append(&X_AMZ_CONTENT_SHA256, hash);
     let values: Vec<(&str, &[u8])> = headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_bytes()))
@@ -77,9 +84,9 @@ pub fn sign(
         payload_hash: &request.payload_hash,
     };
     let scope = CredentialScope {
-        date: timestamp::write_day(today),
-        region: engine.region.clone(),
-        service: "s3".to_owned(),
+        date: timestamp::write_day(today).into(),
+        region: engine.region.as_str().into(),
+        service: "s3".into(),
     };
     let authorization = sigv4::authorization_header(
         &engine.access_key_id,

@@ -75,9 +75,9 @@ impl Client {
         }
     }
 
-    pub fn scope(&self) -> CredentialScope {
+    pub fn scope(&self) -> CredentialScope<'_> {
         CredentialScope {
-            date: self.now.format("%Y%m%d").to_string(),
+            date: self.now.format("%Y%m%d").to_string().into(),
             region: "us-east-1".into(),
             service: "s3".into(),
         }

@@ -15,11 +15,11 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 const TIMESTAMP: &str = "20130524T000000Z";
 const HOST: &str = "examplebucket.s3.amazonaws.com";
 
-fn scope(date: &str) -> CredentialScope {
+fn scope(date: &str) -> CredentialScope<'_> {
     CredentialScope {
-        date: date.to_owned(),
-        region: "us-east-1".to_owned(),
-        service: "s3".to_owned(),
+        date: date.into(),
+        region: "us-east-1".into(),
+        service: "s3".into(),
     }
 }
 

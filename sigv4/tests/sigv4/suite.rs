@@ -105,10 +105,9 @@ impl Received {
 
     fn with_canonical<T>(
         &self,
-        signed_headers: &[String],
+        signed_headers: &[&str],
         then: impl FnOnce(&CanonicalRequest<'_>) -> T,
     ) -> T {
-        let signed_headers: Vec<&str> = signed_headers.iter().map(String::as_str).collect();
         let headers: Vec<(&str, &[u8])> = self
             .headers
             .iter()
@@ -119,7 +118,7 @@ impl Received {
             path: &self.path,
             query: &self.query,
             headers: &headers,
-            signed_headers: &signed_headers,
+            signed_headers,
             payload_hash: &self.payload_hash,
         })
     }
@@ -130,7 +129,7 @@ fn agrees(
     vector: &Path,
     kind: &str,
     request: &CanonicalRequest<'_>,
-    scope: &CredentialScope,
+    scope: &CredentialScope<'_>,
     theirs: &str,
 ) -> bool {
     let canonical = String::from_utf8(request.canonical()).expect("UTF-8");
@@ -158,7 +157,7 @@ fn header_signing() {
         let said = Authorization::parse(&header).expect(&name);
         let scope = &said.credential.scope;
         let agreed = received.with_canonical(&said.signed_headers, |request| {
-            agrees(&vector, "header", request, scope, &said.signature)
+            agrees(&vector, "header", request, scope, said.signature)
         });
         if !agreed {
             refused.push(name);
@@ -167,7 +166,7 @@ fn header_signing() {
         verified += 1;
 
         // The other way round: we sign what was signed, and get the very header.
-        let is_signed = |(name, _): &(String, String)| said.signed_headers.contains(name);
+        let is_signed = |(name, _): &(String, String)| said.signed_headers.contains(&name.as_str());
         received.headers.retain(is_signed);
         let key = derive_signing_key(SECRET, &scope.date, &scope.region, &scope.service);
         let ours = received.with_canonical(&[], |request| {
@@ -185,13 +184,14 @@ fn presigned() {
     let mut verified = 0;
     for (name, vector) in vectors() {
         let mut received = Received::parse(&read(&vector, "query-signed-request.txt"));
-        let theirs = parse_signature(received.parameter("X-Amz-Signature")).expect(&name);
+        let theirs = received.parameter("X-Amz-Signature").to_owned();
+        let theirs = parse_signature(&theirs).expect(&name);
         received.query.retain(|(name, _)| name != "X-Amz-Signature");
         let credential = Credential::parse(received.parameter("X-Amz-Credential")).expect(&name);
         assert_eq!(credential.access_key_id, "AKIDEXAMPLE");
         let signed = parse_signed_headers(received.parameter("X-Amz-SignedHeaders")).expect(&name);
         let agreed = received.with_canonical(&signed, |request| {
-            agrees(&vector, "query", request, &credential.scope, &theirs)
+            agrees(&vector, "query", request, &credential.scope, theirs)
         });
         if agreed {
             verified += 1;
@@ -212,7 +212,8 @@ fn normalized_vectors_differ_in_their_path_alone() {
             .join("tests/vectors")
             .join(name);
         let mut received = Received::parse(&read(&vector, "header-signed-request.txt"));
-        let said = Authorization::parse(&received.take_header("authorization")).expect(name);
+        let header = received.take_header("authorization");
+        let said = Authorization::parse(&header).expect(name);
         let theirs = read(&vector, "header-canonical-request.txt");
         let path = theirs.lines().nth(1).expect("a path").to_owned();
         assert_ne!(received.path, path);
@@ -223,7 +224,7 @@ fn normalized_vectors_differ_in_their_path_alone() {
                 "header",
                 request,
                 &said.credential.scope,
-                &said.signature,
+                said.signature,
             )
         }));
     }

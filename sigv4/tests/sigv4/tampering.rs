@@ -18,7 +18,7 @@ struct Signed {
     headers: Vec<(String, Vec<u8>)>,
     payload_hash: String,
     timestamp: String,
-    scope: CredentialScope,
+    scope: CredentialScope<'static>,
     key: [u8; 32],
 }
 
@@ -33,7 +33,7 @@ prop_compose! {
         (date, region) in ("[0-9]{8}", "[a-z0-9-]{1,9}"),
         key in any::<[u8; 32]>(),
     ) -> Signed {
-        let scope = CredentialScope { date, region, service: "s3".to_owned() };
+        let scope = CredentialScope { date: date.into(), region: region.into(), service: "s3".into() };
         Signed { method, path, query, headers, payload_hash: sha256(payload), timestamp, scope, key }
     }
 }
@@ -98,9 +98,9 @@ impl Signed {
             Place::Text(&mut self.path),
             Place::Text(&mut self.payload_hash),
             Place::Text(&mut self.timestamp),
-            Place::Text(&mut self.scope.date),
-            Place::Text(&mut self.scope.region),
-            Place::Text(&mut self.scope.service),
+            Place::Text(self.scope.date.to_mut()),
+            Place::Text(self.scope.region.to_mut()),
+            Place::Text(self.scope.service.to_mut()),
         ];
         for (name, value) in &mut self.query {
             places.extend([Place::Text(name), Place::Text(value)]);

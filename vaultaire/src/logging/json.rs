@@ -92,7 +92,10 @@ fn push_digit(out: &mut String, digit: u32) {
 }
 
 fn needs_escapes(text: &str) -> bool {
-    text.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\')
+    // To the end, without a branch for each byte.
+    text.bytes().fold(false, |any, b| {
+        any | (b < b' ') | (b == b'"') | (b == b'\\')
+    })
 }
 
 /// An object in the making, with a member at least.

@@ -103,7 +103,7 @@ async fn row_30_heads_that_never_end_and_bodies_that_drip_are_closed() {
         writer.write_all(start.as_bytes()).await.unwrap();
         let dripping = tokio::spawn(async move {
             while writer.write_all(drip.as_bytes()).await.is_ok() {
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             }
         });
         // Others are unharmed meanwhile.

@@ -35,7 +35,7 @@ impl<'a> Presigned<'a> {
     pub fn target(&self) -> String {
         let timestamp = self.at.format("%Y%m%dT%H%M%SZ").to_string();
         let scope = CredentialScope {
-            date: self.at.format("%Y%m%d").to_string(),
+            date: self.at.format("%Y%m%d").to_string().into(),
             ..self.client.scope()
         };
         let credential = format!("{}/{scope}", self.client.access_key_id);
