@@ -19,14 +19,17 @@ const BATCH: usize = 160 * 1024;
 /// Bytes that may wait for the job that is under way.
 const MOST_WAITING: usize = 256 * 1024;
 
-/// Jobs under way in this process. With one for each core there is nothing to gain from another.
+/// Jobs under way in this process, and bodies that want some. Each body keeps a core busy that reads and sends it: jobs get
+/// what is left, for with all cores busy a body is hashed soonest where it is read, while it is in that core's cache.
 static JOBS: AtomicUsize = AtomicUsize::new(0);
+static BODIES: AtomicUsize = AtomicUsize::new(0);
 static CORES: LazyLock<usize> =
     LazyLock::new(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()));
 
 pub struct Hashing {
     state: State,
-    beside: bool,
+    /// Of a body that is worth a job.
+    beside: Option<Counted>,
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
 }
@@ -41,7 +44,7 @@ impl Hashing {
     /// `length` of the body, as announced.
     pub fn new(checks: Checks, length: u64) -> Self {
         Hashing {
-            beside: length >= WORTH_IT && checks.take_time(),
+            beside: (length >= WORTH_IT && checks.take_time()).then(|| Counted::among(&BODIES)),
             state: State::Here(Box::new(checks)),
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -50,8 +53,9 @@ impl Hashing {
 
     /// Takes the next piece. The caller has seen [`Hashing::poll_room`] ready since the last one.
     pub fn update(&mut self, piece: &Bytes) {
+        let here = self.waiting.is_empty() && !self.may_go();
         match &mut self.state {
-            State::Here(checks) if !self.beside => checks.update(piece),
+            State::Here(checks) if here => checks.update(piece),
             _ => {
                 self.waiting_bytes += piece.len();
                 self.waiting.push(piece.clone());
@@ -61,7 +65,7 @@ impl Hashing {
 
     /// Ready when another piece may come.
     pub fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S3Error>> {
-        if !self.beside || self.waiting_bytes < BATCH {
+        if self.waiting_bytes < BATCH {
             return Poll::Ready(Ok(()));
         }
         match self.poll_job(cx) {
@@ -103,33 +107,38 @@ impl Hashing {
             }
             checks
         };
-        self.state = match Job::begin(*CORES) {
-            None => State::Here(hash()),
-            Some(job) => State::Away(spawn_blocking(move || {
+        self.state = if self.may_go() {
+            let job = Counted::among(&JOBS);
+            State::Away(spawn_blocking(move || {
                 let _job = job;
                 hash()
-            })),
+            }))
+        } else {
+            State::Here(hash())
         };
         Poll::Ready(Ok(()))
     }
-}
 
-/// One of [`JOBS`], until it is dropped.
-struct Job;
-
-impl Job {
-    fn begin(most: usize) -> Option<Job> {
-        if JOBS.fetch_add(1, Ordering::Relaxed) < most {
-            return Some(Job);
-        }
-        JOBS.fetch_sub(1, Ordering::Relaxed);
-        None
+    /// Whether there is a core for a job of this body. Two that ask at once may both take the last one.
+    fn may_go(&self) -> bool {
+        let busy = JOBS.load(Ordering::Relaxed) + BODIES.load(Ordering::Relaxed);
+        self.beside.is_some() && busy < *CORES
     }
 }
 
-impl Drop for Job {
+/// One of those that a number counts, until it is dropped.
+struct Counted(&'static AtomicUsize);
+
+impl Counted {
+    fn among(all: &'static AtomicUsize) -> Self {
+        all.fetch_add(1, Ordering::Relaxed);
+        Counted(all)
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        JOBS.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
