@@ -3,8 +3,9 @@
 
 use std::pin::Pin;
 use std::sync::LazyLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -19,17 +20,18 @@ const BATCH: usize = 160 * 1024;
 /// Bytes that may wait for the job that is under way.
 const MOST_WAITING: usize = 256 * 1024;
 
-/// Jobs under way in this process, and bodies that want some. Each body keeps a core busy that reads and sends it: jobs get
-/// what is left, for with all cores busy a body is hashed soonest where it is read, while it is in that core's cache.
+/// A thread that had a piece of such a body so lately is busy with reading and sending bodies.
+const LATELY: Duration = Duration::from_millis(20);
+
+/// Jobs under way in this process. They get the cores that are not busy with bodies: with all of them busy, a body is
+/// hashed soonest where it is read, while it is in that core's cache.
 static JOBS: AtomicUsize = AtomicUsize::new(0);
-static BODIES: AtomicUsize = AtomicUsize::new(0);
 static CORES: LazyLock<usize> =
     LazyLock::new(|| std::thread::available_parallelism().map_or(1, |cores| cores.get()));
 
 pub struct Hashing {
     state: State,
-    /// Of a body that is worth a job.
-    beside: Option<Counted>,
+    beside: bool,
     waiting: Vec<Bytes>,
     waiting_bytes: usize,
 }
@@ -44,7 +46,7 @@ impl Hashing {
     /// `length` of the body, as announced.
     pub fn new(checks: Checks, length: u64) -> Self {
         Hashing {
-            beside: (length >= WORTH_IT && checks.take_time()).then(|| Counted::among(&BODIES)),
+            beside: length >= WORTH_IT && checks.take_time(),
             state: State::Here(Box::new(checks)),
             waiting: Vec::new(),
             waiting_bytes: 0,
@@ -53,6 +55,9 @@ impl Hashing {
 
     /// Takes the next piece. The caller has seen [`Hashing::poll_room`] ready since the last one.
     pub fn update(&mut self, piece: &Bytes) {
+        if self.beside {
+            THREADS.note();
+        }
         let here = self.waiting.is_empty() && !self.may_go();
         match &mut self.state {
             State::Here(checks) if here => checks.update(piece),
@@ -108,7 +113,7 @@ impl Hashing {
             checks
         };
         self.state = if self.may_go() {
-            let job = Counted::among(&JOBS);
+            let job = Job::begin();
             State::Away(spawn_blocking(move || {
                 let _job = job;
                 hash()
@@ -121,24 +126,58 @@ impl Hashing {
 
     /// Whether there is a core for a job of this body. Two that ask at once may both take the last one.
     fn may_go(&self) -> bool {
-        let busy = JOBS.load(Ordering::Relaxed) + BODIES.load(Ordering::Relaxed);
-        self.beside.is_some() && busy < *CORES
+        self.beside && JOBS.load(Ordering::Relaxed) + THREADS.busy() < *CORES
     }
 }
 
-/// One of those that a number counts, until it is dropped.
-struct Counted(&'static AtomicUsize);
+/// When each thread that serves last had a piece of a large body.
+static THREADS: LazyLock<Threads> = LazyLock::new(|| Threads {
+    born: Instant::now(),
+    moved: (0..*CORES).map(|_| AtomicU64::new(0)).collect(),
+});
 
-impl Counted {
-    fn among(all: &'static AtomicUsize) -> Self {
-        all.fetch_add(1, Ordering::Relaxed);
-        Counted(all)
+struct Threads {
+    born: Instant,
+    /// Milliseconds since `born`, and one more; 0 where there was none.
+    moved: Vec<AtomicU64>,
+}
+
+impl Threads {
+    fn note(&self) {
+        static THREADS: AtomicUsize = AtomicUsize::new(0);
+        thread_local! {
+            static THIS: usize = THREADS.fetch_add(1, Ordering::Relaxed);
+        }
+        let at = THIS.with(|this| this % self.moved.len());
+        if let Some(moved) = self.moved.get(at) {
+            moved.store(self.now() + 1, Ordering::Relaxed);
+        }
+    }
+
+    fn busy(&self) -> usize {
+        let long_ago = self.now().saturating_sub(LATELY.as_millis() as u64);
+        let lately = |moved: &&AtomicU64| moved.load(Ordering::Relaxed) > long_ago;
+        self.moved.iter().filter(lately).count()
+    }
+
+    fn now(&self) -> u64 {
+        self.born.elapsed().as_millis() as u64
     }
 }
 
-impl Drop for Counted {
+/// One of [`JOBS`], until it is dropped.
+struct Job;
+
+impl Job {
+    fn begin() -> Self {
+        JOBS.fetch_add(1, Ordering::Relaxed);
+        Job
+    }
+}
+
+impl Drop for Job {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        JOBS.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -2,12 +2,14 @@
 //! the engine is the slow one does not count.
 
 use std::future::Future;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
 /// How often a connection is looked at in the time that it may be idle.
@@ -95,8 +97,10 @@ impl Waiting {
 #[derive(Default)]
 pub struct Activity {
     requests: AtomicUsize,
-    /// How many there ever were.
+    /// How many there ever were, and how often a client that was slow to read has read on.
     seen: AtomicUsize,
+    /// What was to be sent found no room: the client does not read.
+    blocked: AtomicBool,
 }
 
 /// One request of a connection, until its answer has ended.
@@ -116,16 +120,94 @@ impl Activity {
     }
 
     /// Returns when nothing has gone on for a whole `window`, and for no more than a [`LOOKS`]th of it longer: no request
-    /// was under way, and none has begun, which takes the whole of its head.
-    pub async fn ceased(&self, window: Duration) {
-        let (mut seen, mut quiet) = (0, 0);
-        while quiet < LOOKS {
-            tokio::time::sleep(window / LOOKS).await;
+    /// was under way, and none has begun, which takes the whole of its head. A client that has not read all of its
+    /// answers has until `stall` to read some more, whatever is under way.
+    pub async fn ceased(&self, window: Duration, stall: Duration) {
+        let look = window / LOOKS;
+        let (mut seen, mut quiet) = (0, Duration::ZERO);
+        loop {
+            tokio::time::sleep(look).await;
             let now = self.seen.load(Ordering::Relaxed);
-            let busy = self.requests.load(Ordering::Relaxed) > 0 || now != seen;
-            quiet = if busy { 0 } else { quiet + 1 };
+            let blocked = self.blocked.load(Ordering::Relaxed);
+            let under_way = self.requests.load(Ordering::Relaxed) > 0 && !blocked;
+            quiet += look;
+            if under_way || now != seen {
+                quiet = Duration::ZERO;
+            }
             seen = now;
+            if quiet >= if blocked { stall } else { window } {
+                return;
+            }
         }
+    }
+
+    /// What came of writing to the client.
+    fn wrote(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Pending => self.blocked.store(true, Ordering::Relaxed),
+            Poll::Ready(Ok(bytes)) if *bytes > 0 && self.blocked.load(Ordering::Relaxed) => {
+                self.blocked.store(false, Ordering::Relaxed);
+                self.seen.fetch_add(1, Ordering::Relaxed);
+            }
+            Poll::Ready(_) => {}
+        }
+    }
+}
+
+/// A connection whose [`Activity`] knows whether the client reads what it is sent. Of an answer that is over, a part may
+/// still wait for that.
+pub struct Watched<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S> Watched<S> {
+    pub fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Watched { stream, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.activity.wrote(&written);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, pieces);
+        self.activity.wrote(&written);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 
@@ -166,11 +248,11 @@ mod tests {
         let window = Duration::from_millis(40);
         let activity = Arc::new(Activity::default());
         let begun = Instant::now();
-        activity.ceased(window).await;
+        activity.ceased(window, window).await;
         assert!(begun.elapsed() >= window, "one that never said a word");
 
         let active = activity.begin();
-        let early = timeout(5 * window, activity.ceased(window)).await;
+        let early = timeout(5 * window, activity.ceased(window, window)).await;
         assert!(early.is_err(), "a request is under way");
         drop(active);
 
@@ -182,14 +264,14 @@ mod tests {
         };
         let early = timeout(5 * window, async {
             tokio::select! {
-                () = activity.ceased(window) => {}
+                () = activity.ceased(window, window) => {}
                 () = one_after_another => {}
             }
         });
         assert!(early.await.is_err(), "requests come and go between looks");
 
         let begun = Instant::now();
-        activity.ceased(window).await;
+        activity.ceased(window, window).await;
         assert!(begun.elapsed() >= window, "idle since the last one");
     }
 }

@@ -28,7 +28,7 @@ use crate::metrics::Account;
 use crate::node::Node;
 use crate::operation::{Effect, Operation, classify};
 use crate::ops::{self, Call, quota};
-use crate::patience::{Active, Activity};
+use crate::patience::{Active, Activity, Watched};
 use crate::request::S3Request;
 use crate::source::Source;
 use crate::upstream::Upstream;
@@ -112,26 +112,28 @@ async fn connection(
     way: Way,
     watcher: Watcher,
 ) {
+    let activity = Arc::new(Activity::default());
+    let stream = Watched::new(stream, activity.clone());
     let Some(tls) = tls else {
         let client = Client {
             address: peer,
             secure: false,
         };
-        return exchange(stream, client, way, watcher).await;
+        return exchange(stream, activity, client, way, watcher).await;
     };
     let client = Client {
         address: peer,
         secure: true,
     };
     match tokio::time::timeout(way.0.patience.head, tls.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(stream, client, way, watcher).await,
+        Ok(Ok(stream)) => exchange(stream, activity, client, way, watcher).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
 /// Every request of one connection.
-async fn exchange<S>(stream: S, client: Client, way: Way, watcher: Watcher)
+async fn exchange<S>(stream: S, activity: Arc<Activity>, client: Client, way: Way, watcher: Watcher)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -149,8 +151,6 @@ where
         .max_concurrent_streams(100)
         .max_header_list_size(16 * 1024)
         .keep_alive_interval(patience.head);
-    let activity = Arc::new(Activity::default());
-    let window = patience.head;
     let service = service_fn({
         let activity = activity.clone();
         move |request| {
@@ -160,13 +160,12 @@ where
     });
     let serving = builder.serve_connection(TokioIo::new(stream), service);
     tokio::select! {
-        biased;
         ended = watcher.watch(serving.into_owned()) => {
             if let Err(error) = ended {
                 tracing::debug!(%error, "a connection ended early");
             }
         }
-        () = activity.ceased(window) => tracing::debug!("an idle connection was closed"),
+        () = activity.ceased(patience.head, patience.stall) => tracing::debug!("a connection on which nothing went on was closed"),
     }
 }
 

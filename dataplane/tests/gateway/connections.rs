@@ -1,9 +1,12 @@
 //! Connections: when a client is told to go on, what it reads of a refusal, and when nothing happens.
 
+use std::time::{Duration, Instant};
+
+use dataplane::Patience;
 use tokio::net::TcpStream;
 
 use crate::client::{Client, parse};
-use crate::world::{RunningNode, World};
+use crate::world::{KEY_A, RunningNode, SECRET_A, World};
 
 pub async fn raw(world: &World, head: &str) -> crate::client::Answer {
     let text = head.replace("HOST", &world.a.address.to_string());
@@ -132,4 +135,65 @@ async fn a_node_that_is_to_end_says_so_and_ends_what_it_began() {
     stream.read_to_end(&mut answer).await.unwrap();
     assert_eq!(parse(&answer).status, 200);
     ending.await.unwrap().unwrap();
+}
+
+/// A client that has asked for this, which the engine answers so, and that takes little at once.
+async fn asked_for(world: &World, client: &Client, target: &str, answer: &str) -> TcpStream {
+    use tokio::io::AsyncWriteExt;
+    world.engine.answer_next(http::StatusCode::OK, answer);
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(client.address).await.unwrap();
+    let (_, head) = client.call("GET", target).head();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn whoever_reads_slowly_gets_an_answer_to_its_end() {
+    use tokio::io::AsyncReadExt;
+    // A document, so that all of it is queued at once: for the node the request is over then.
+    let contents: String = (0..1000)
+        .map(|n| {
+            let key = "&amp;".repeat(1000);
+            format!("<Contents><Key>{n}{key}</Key><Size>1</Size><ETag>e</ETag><LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>")
+        })
+        .collect();
+    let document =
+        format!("<ListBucketResult><IsTruncated>false</IsTruncated>{contents}</ListBucketResult>");
+    let world = World::start().await;
+    world.control.forget();
+    let dir = tempfile::tempdir().unwrap();
+    let patience = Patience {
+        head: Duration::from_millis(400),
+        ..Patience::default()
+    };
+    let node = RunningNode::start_with_patience(&world.control_url, dir.path(), patience).await;
+    world.control.acked(world.snapshot.revision).await;
+    let client = node.client(KEY_A, SECRET_A);
+    let mut stream = asked_for(&world, &client, "/abkt?list-type=2", &document).await;
+    let mut received = Vec::new();
+    let mut piece = [0; 4096];
+    // For longer than a connection may be idle, while there is more to send than the system takes off the node's hands.
+    let begun = Instant::now();
+    while begun.elapsed() < 4 * patience.head {
+        let count = stream.read(&mut piece).await.unwrap();
+        received.extend_from_slice(&piece[..count]);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    stream.read_to_end(&mut received).await.unwrap();
+    let answer = parse(&received);
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body.matches("<Contents>").count(), 1000);
+    assert!(answer.body.ends_with("</ListBucketResult>"));
+}
+
+#[tokio::test]
+async fn whoever_never_reads_an_answer_is_let_go() {
+    let world = World::start().await;
+    let stream = asked_for(&world, &world.a, "/abkt/k", &"x".repeat(16 << 20)).await;
+    world.engine.begun(1).await;
+    // It waits for what is under way.
+    world.node.stop().await.unwrap();
+    drop(stream);
 }

@@ -179,6 +179,15 @@ impl RunningNode {
         RunningNode::launch(control_url, dir, Clock::from_fn(now), change).await
     }
 
+    pub async fn start_with_patience(
+        control_url: &str,
+        dir: &Path,
+        patience: Patience,
+    ) -> RunningNode {
+        let change = |config: &mut Config| config.patience = patience;
+        RunningNode::launch(control_url, dir, Clock::from_fn(now), change).await
+    }
+
     /// With all the patience that a node has.
     pub async fn start_with_clock(control_url: &str, dir: &Path, clock: Clock) -> RunningNode {
         let change = |config: &mut Config| config.patience = Patience::default();
