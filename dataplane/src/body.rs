@@ -70,7 +70,8 @@ pub enum Broken {
 
 impl AnswerBody {
     /// What is not whole here is written down when its last byte is about to go out.
-    pub fn new(content: Content, account: Account, stall: Duration) -> Self {
+    pub fn new(content: Content, mut account: Account, stall: Duration) -> Self {
+        account.sends(true);
         let paced = account.under_way.as_ref().and_then(UnderWay::paced);
         AnswerBody {
             left: content.length(),
@@ -110,6 +111,8 @@ impl Body for AnswerBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let this = &mut *self;
+        // Until there is a piece, it is somebody else's to bring.
+        this.account.sends(false);
         let mut frame = match &mut this.content {
             Content::Empty => None,
             Content::Full(bytes) if bytes.is_empty() => None,
@@ -141,6 +144,7 @@ impl Body for AnswerBody {
                 frame = Some(Err(broken));
             }
         }
+        this.account.sends(true);
         match &frame {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);

@@ -173,6 +173,13 @@ impl Account {
         self.sent += bytes as u64;
     }
 
+    /// Whether the next piece of the answer is the client's to take.
+    pub fn sends(&mut self, sending: bool) {
+        if let Some(active) = &mut self.active {
+            active.sends(sending);
+        }
+    }
+
     /// Writes the request down as answered with `further` bytes more than were sent, unless that was done before.
     pub fn book(&mut self, further: u64) -> Result<(), Unwritable> {
         match self.meter.take() {

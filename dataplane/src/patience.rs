@@ -15,6 +15,10 @@ use tokio::time::{Instant, Sleep};
 /// How often a connection is looked at in the time that it may be idle.
 const LOOKS: u32 = 4;
 
+/// Bytes written at once that are no part of an answer, but a PING or a WINDOW_UPDATE, in TLS perhaps: this node's own
+/// PINGs must not make it think that the client takes something.
+const OF_HTTP2_ALONE: usize = 64;
+
 /// What a body has to bring in one window of waiting.
 const BYTES_A_WINDOW: u64 = 20 * 1024;
 
@@ -97,18 +101,42 @@ impl Waiting {
 #[derive(Default)]
 pub struct Activity {
     requests: AtomicUsize,
-    /// How many there ever were, and how often a client that was slow to read has read on.
+    /// How many of them wait for their client alone.
+    sending: AtomicUsize,
+    /// How often something went on: a request began, a piece of an answer came, the client was sent something.
     seen: AtomicUsize,
     /// What was to be sent found no room: the client does not read.
     blocked: AtomicBool,
 }
 
 /// One request of a connection, until its answer has ended.
-pub struct Active(Arc<Activity>);
+pub struct Active {
+    activity: Arc<Activity>,
+    sending: bool,
+}
+
+impl Active {
+    /// Whether the next piece of the answer is the client's to take, or somebody else's to bring.
+    pub fn sends(&mut self, sending: bool) {
+        let activity = &self.activity;
+        match (self.sending, sending) {
+            (false, true) => {
+                activity.sending.fetch_add(1, Ordering::Relaxed);
+                activity.seen.fetch_add(1, Ordering::Relaxed);
+            }
+            (true, false) => {
+                activity.sending.fetch_sub(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+        self.sending = sending;
+    }
+}
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        self.sends(false);
+        self.activity.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -116,26 +144,32 @@ impl Activity {
     pub fn begin(self: &Arc<Self>) -> Active {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.seen.fetch_add(1, Ordering::Relaxed);
-        Active(self.clone())
+        Active {
+            activity: self.clone(),
+            sending: false,
+        }
     }
 
     /// Returns when nothing has gone on for a whole `window`, and for no more than a [`LOOKS`]th of it longer: no request
-    /// was under way, and none has begun, which takes the whole of its head. A client that has not read all of its
-    /// answers has until `stall` to read some more, whatever is under way.
+    /// was under way, and none has begun, which takes the whole of its head. A client that everything waits for has until
+    /// `stall` to read some more.
     pub async fn ceased(&self, window: Duration, stall: Duration) {
         let look = window / LOOKS;
         let (mut seen, mut quiet) = (0, Duration::ZERO);
         loop {
             tokio::time::sleep(look).await;
             let now = self.seen.load(Ordering::Relaxed);
-            let blocked = self.blocked.load(Ordering::Relaxed);
-            let under_way = self.requests.load(Ordering::Relaxed) > 0 && !blocked;
+            let requests = self.requests.load(Ordering::Relaxed);
+            let sending = self.sending.load(Ordering::Relaxed);
+            // In HTTP/2 a client may leave one answer and take another: that there is no room for any is seen there too.
+            let for_client =
+                self.blocked.load(Ordering::Relaxed) || (requests > 0 && sending == requests);
             quiet += look;
-            if under_way || now != seen {
+            if now != seen || (requests > 0 && !for_client) {
                 quiet = Duration::ZERO;
             }
             seen = now;
-            if quiet >= if blocked { stall } else { window } {
+            if quiet >= if for_client { stall } else { window } {
                 return;
             }
         }
@@ -145,17 +179,19 @@ impl Activity {
     fn wrote(&self, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Pending => self.blocked.store(true, Ordering::Relaxed),
-            Poll::Ready(Ok(bytes)) if *bytes > 0 && self.blocked.load(Ordering::Relaxed) => {
+            Poll::Ready(Ok(bytes)) if *bytes > 0 => {
                 self.blocked.store(false, Ordering::Relaxed);
-                self.seen.fetch_add(1, Ordering::Relaxed);
+                if *bytes > OF_HTTP2_ALONE {
+                    self.seen.fetch_add(1, Ordering::Relaxed);
+                }
             }
             Poll::Ready(_) => {}
         }
     }
 }
 
-/// A connection whose [`Activity`] knows whether the client reads what it is sent. Of an answer that is over, a part may
-/// still wait for that.
+/// A connection whose [`Activity`] knows whether the client takes what it is sent: of an answer that is over for us, a part
+/// may still be waiting.
 pub struct Watched<S> {
     stream: S,
     activity: Arc<Activity>,

@@ -1,9 +1,13 @@
 //! HTTP/2, where the host is said in a pseudo-header, and perhaps again in a header.
 
 use bytes::Bytes;
-use http::{Request, StatusCode, Version};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http2::Builder;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+
+use tokio::task::JoinHandle;
 
 use super::{FORBIDDEN_WORDS, with_secret};
 use crate::client::Client;
@@ -17,13 +21,29 @@ async fn send(
     authority: &str,
     host: Option<&str>,
 ) -> (StatusCode, String) {
+    let (answer, serving) = begin(client, path, signed_host, authority, host).await;
+    let status = answer.status();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    serving.abort();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+/// As [`send`], to the head of the answer. The client takes 64 KiB that it does not read, and no more.
+async fn begin(
+    client: &Client,
+    path: &str,
+    signed_host: &str,
+    authority: &str,
+    host: Option<&str>,
+) -> (Response<Incoming>, JoinHandle<hyper::Result<()>>) {
     let stream = tokio::net::TcpStream::connect(client.address)
         .await
         .unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+    let (mut sender, connection) = Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(64 * 1024)
+        .handshake(TokioIo::new(stream))
+        .await
+        .unwrap();
     let serving = tokio::spawn(connection);
     let (_, head) = client.call("GET", path).host(signed_host).head();
     let mut request = Request::builder()
@@ -41,11 +61,28 @@ async fn send(
         request = request.header("host", host);
     }
     let request = request.body(Full::new(Bytes::new())).unwrap();
-    let answer = sender.send_request(request).await.unwrap();
-    let status = answer.status();
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    serving.abort();
-    (status, String::from_utf8(body.to_vec()).unwrap())
+    (sender.send_request(request).await.unwrap(), serving)
+}
+
+/// The connection as a whole has room, and this one answer has none.
+#[tokio::test]
+async fn row_30_whoever_never_reads_an_answer_is_let_go() {
+    let world = World::start().await;
+    let object = "x".repeat(1 << 20);
+    world.engine.answer_next(StatusCode::OK, &object);
+    let host = world.a.address.to_string();
+    let (answer, _serving) = begin(&world.a, "/abkt/k", &host, &host, None).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    // It waits for what is under way.
+    world.node.stop().await.unwrap();
+    let read = answer.into_body().collect().await;
+    assert!(read.is_err(), "it was cut");
+
+    let world = World::start().await;
+    world.engine.answer_next(StatusCode::OK, &object);
+    let host = world.a.address.to_string();
+    let (status, body) = send(&world.a, "/abkt/k", &host, &host, None).await;
+    assert_eq!((status, body.len()), (StatusCode::OK, object.len()));
 }
 
 #[tokio::test]
