@@ -9,7 +9,7 @@ use anyhow::Context;
 /// Linux counts CPU time for user space in hundredths of a second, whatever its own tick.
 const TICK: Duration = Duration::from_millis(10);
 
-/// CPU time so far.
+/// CPU time, by where it was spent.
 #[derive(Clone, Copy, Debug)]
 pub struct Cpu {
     pub user: Duration,
@@ -29,6 +29,7 @@ impl Cpu {
     }
 }
 
+/// What the process and its descendants have taken so far.
 pub fn cpu(pid: u32) -> anyhow::Result<Cpu> {
     let mut ticks = [0, 0];
     for pid in with_descendants(pid) {

@@ -30,7 +30,8 @@ pub struct Patience {
     pub body: Duration,
     /// In which an engine begins its answer, once it has the whole request.
     pub answer: Duration,
-    /// How long a body, or an engine's answer, may stand still, in either plane's fault.
+    /// How long a body, or an engine's answer, may stand still, in either plane's fault, and how long a client may take
+    /// nothing of what it is sent.
     pub stall: Duration,
 }
 
@@ -103,7 +104,7 @@ pub struct Activity {
     requests: AtomicUsize,
     /// How many of them wait for their client alone.
     sending: AtomicUsize,
-    /// How often something went on: a request began, a piece of an answer came, the client was sent something.
+    /// How often something went on: a request began or ended, a piece of an answer came, the client was sent something.
     seen: AtomicUsize,
     /// What was to be sent found no room: the client does not read.
     blocked: AtomicBool,
@@ -136,6 +137,7 @@ impl Active {
 impl Drop for Active {
     fn drop(&mut self) {
         self.sends(false);
+        self.activity.seen.fetch_add(1, Ordering::Relaxed);
         self.activity.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -291,6 +293,15 @@ mod tests {
         let early = timeout(5 * window, activity.ceased(window, window)).await;
         assert!(early.is_err(), "a request is under way");
         drop(active);
+
+        let active = activity.begin();
+        let ends = async {
+            sleep(window * 9 / 8).await;
+            drop(active);
+            Instant::now()
+        };
+        let ((), ended) = tokio::join!(activity.ceased(window, window), ends);
+        assert!(ended.elapsed() >= window, "idle since its end");
 
         let one_after_another = async {
             loop {

@@ -200,7 +200,7 @@ impl Upstream {
         now: DateTime<Utc>,
     ) -> Result<Response<Incoming>, S3Error> {
         // Asking again is safe when nothing can have changed and there is no body to send twice.
-        let again = matches!(request.body, EngineBody::Empty)
+        let mut again = matches!(request.body, EngineBody::Empty)
             && matches!(request.method, Method::GET | Method::HEAD);
         let within = if request.query.iter().any(|(n, _)| n == "uploadId")
             && request.method == Method::POST
@@ -213,16 +213,14 @@ impl Upstream {
             EngineBody::Stream(payload) => Some(payload.outcome()),
             _ => None,
         };
-        let mut attempts = if again { 2 } else { 1 };
         loop {
             let body = std::mem::replace(&mut request.body, EngineBody::Empty);
             let signed = sign(&request, body, now)?;
             let answered = self
                 .attempt(signed, request.engine, outcome.as_deref(), within)
                 .await;
-            attempts -= 1;
             match answered {
-                Err(error) if error.code == Code::ServiceUnavailable && attempts > 0 => {}
+                Err(error) if again && error.code == Code::ServiceUnavailable => again = false,
                 other => return other,
             }
         }
