@@ -51,7 +51,8 @@ pub async fn until(stream: &mut Stream, wanted: impl Fn(&Allotment) -> bool) -> 
     in_time(told).await
 }
 
-/// What a node was told of shares, one word after the other; it obeys each at once.
+/// What a node was told of shares from the first on, one word after the other; it obeys each at once, and takes the
+/// configuration as it comes: a word may come amid a snapshot.
 pub struct Told(UnboundedReceiver<Allotment>);
 
 impl Told {
@@ -59,9 +60,13 @@ impl Told {
         let (sender, receiver) = unbounded_channel();
         tokio::spawn(async move {
             while let Some(message) = stream.hear_any().await {
-                if let ToNode::Allotment(told) = message {
-                    hold(&mut stream, &told).await;
-                    let _ = sender.send(told);
+                match message {
+                    ToNode::Allotment(told) => {
+                        hold(&mut stream, &told).await;
+                        let _ = sender.send(told);
+                    }
+                    ToNode::SnapshotEnd { revision } => stream.ack(revision).await,
+                    _ => {}
                 }
             }
         });

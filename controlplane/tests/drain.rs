@@ -41,10 +41,8 @@ async fn ready(stream: &mut Stream) {
 async fn others_take_the_part_of_a_drained_node_and_it_takes_it_back() {
     let plane = Plane::start().await;
     let (one, two) = (plane.node().await, plane.node().await);
-    let (mut first, mut second) = (plane.connect(&one, 0).await, plane.connect(&two, 0).await);
-    ready(&mut first).await;
-    ready(&mut second).await;
-    let (mut first, mut second) = (Told::by(first), Told::by(second));
+    let mut first = Told::by(plane.connect(&one, 0).await);
+    let mut second = Told::by(plane.connect(&two, 0).await);
     let even = |told: &Allotment| told.floor == WHOLE / 2;
     first.until(even).await;
     second.until(even).await;
