@@ -202,12 +202,12 @@ impl Payload {
     }
 
     /// Reads it whole, for the small documents of some operations.
-    pub async fn collect(mut self, most: u64) -> Result<Bytes, S3Error> {
+    pub async fn collect(mut self: Box<Self>, most: u64) -> Result<Bytes, S3Error> {
         if self.length > most {
             return Err(Code::MaxMessageLengthExceeded.into());
         }
         let mut out = Vec::with_capacity(usize::try_from(self.length).unwrap_or(0));
-        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut *self).poll_frame(cx)).await
         {
             match frame {
                 Ok(frame) => out.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data)),

@@ -4,20 +4,22 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, FutureExt as _};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument as _;
 
 use crate::body::{AnswerBody, Content};
@@ -54,7 +56,7 @@ pub async fn serve(
     workers: Workers,
     stop: CancellationToken,
 ) {
-    let graceful = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -69,12 +71,13 @@ pub async fn serve(
                 };
                 // It goes to another thread's runtime, and leaves this one's.
                 let stream = stream.into_std();
-                let (tls, node, watcher) = (tls.clone(), node.clone(), graceful.watcher());
+                let (tls, node, stop) = (tls.clone(), node.clone(), stop.clone());
+                let tracked = connections.token();
                 workers.serve(|upstream| async move {
                     if let Ok(stream) = stream.and_then(TcpStream::from_std) {
-                        connection(stream, tls, peer, (node, upstream), watcher).await;
+                        connection(stream, tls, peer, (node, upstream), stop).await;
                     }
-                    drop(room);
+                    drop((room, tracked));
                 });
             }
             Err(error) => {
@@ -86,7 +89,8 @@ pub async fn serve(
     }
     drop(listener);
     tracing::info!("draining");
-    if tokio::time::timeout(DRAIN_WITHIN, graceful.shutdown())
+    connections.close();
+    if tokio::time::timeout(DRAIN_WITHIN, connections.wait())
         .await
         .is_err()
     {
@@ -110,7 +114,7 @@ async fn connection(
     tls: Option<TlsAcceptor>,
     peer: SocketAddr,
     way: Way,
-    watcher: Watcher,
+    stop: CancellationToken,
 ) {
     let activity = Arc::new(Activity::default());
     let stream = Watched::new(stream, activity.clone());
@@ -119,22 +123,35 @@ async fn connection(
             address: peer,
             secure: false,
         };
-        return exchange(stream, activity, client, way, watcher).await;
+        return exchange(stream, activity, client, way, stop).await;
     };
     let client = Client {
         address: peer,
         secure: true,
     };
     match tokio::time::timeout(way.0.patience.head, tls.accept(stream)).await {
-        Ok(Ok(stream)) => exchange(stream, activity, client, way, watcher).await,
+        Ok(Ok(stream)) => exchange(stream, activity, client, way, stop).await,
         Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
         Err(_) => tracing::debug!("a TLS handshake took too long"),
     }
 }
 
+/// What may happen to a connection beside its requests.
+enum Aside {
+    /// Nothing goes on there any more.
+    Ceased,
+    /// The node is to stop.
+    Stopping,
+}
+
 /// Every request of one connection.
-async fn exchange<S>(stream: S, activity: Arc<Activity>, client: Client, way: Way, watcher: Watcher)
-where
+async fn exchange<S>(
+    stream: S,
+    activity: Arc<Activity>,
+    client: Client,
+    way: Way,
+    stop: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let patience = way.0.patience;
@@ -153,19 +170,31 @@ where
         .keep_alive_interval(patience.head);
     let service = service_fn({
         let activity = activity.clone();
-        move |request| {
-            let (way, active) = (way.clone(), activity.begin());
-            async move { Ok::<_, Infallible>(answer(way, client, request, active).await) }
-        }
+        move |request| answer(way.clone(), client, request, activity.begin())
     });
-    let serving = builder.serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        ended = watcher.watch(serving.into_owned()) => {
-            if let Err(error) = ended {
-                tracing::debug!(%error, "a connection ended early");
+    let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // Looked at when they have something to say, and not at every step of a request.
+    let ceased = activity.ceased(patience.head, patience.stall);
+    let mut asides = FuturesUnordered::<BoxFuture<'_, Aside>>::new();
+    asides.push(ceased.map(|()| Aside::Ceased).boxed());
+    asides.push(stop.cancelled().map(|()| Aside::Stopping).boxed());
+    loop {
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
             }
+            Some(aside) = asides.next() => match aside {
+                Aside::Stopping => serving.as_mut().graceful_shutdown(),
+                Aside::Ceased => {
+                    tracing::debug!("a connection on which nothing went on was closed");
+                    return;
+                }
+            },
         }
-        () = activity.ceased(patience.head, patience.stall) => tracing::debug!("a connection on which nothing went on was closed"),
     }
 }
 
@@ -175,7 +204,7 @@ async fn answer(
     client: Client,
     request: Request<Incoming>,
     active: Active,
-) -> Response<AnswerBody> {
+) -> Result<Response<AnswerBody>, Infallible> {
     let id = format!("{:016X}", rand::random::<u64>());
     let method = request.method().clone();
     let resource = request.uri().path().to_owned();
@@ -228,9 +257,9 @@ async fn answer(
     if let Some(length) = response.body().whole()
         && account.book(length).is_err()
     {
-        return unwritable(account, &resource, stall);
+        return Ok(unwritable(account, &resource, stall));
     }
-    response.map(|content| AnswerBody::new(content, account, stall))
+    Ok(response.map(|content| AnswerBody::new(content, account, stall)))
 }
 
 /// In place of an answer that could not be written down: nothing is answered that is not counted.
@@ -372,4 +401,20 @@ fn refuse(error: &S3Error, method: &Method, resource: &str, id: &str) -> Respons
         }
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// hyper moves it to its place with every request, whatever of it is used: it was 20 KB once, a fiftieth of a small
+    /// request's time.
+    #[test]
+    fn what_every_request_carries_about_is_small() {
+        fn size<A, B, C, D, F>(_: impl Fn(A, B, C, D) -> F) -> usize {
+            size_of::<F>()
+        }
+        let size = size(answer);
+        assert!(size <= 5 * 1024, "{size} bytes");
+    }
 }

@@ -150,16 +150,17 @@ impl Upstream {
     /// Sends and awaits the head of a successful answer. 304 counts as an error, `NotModified`.
     pub async fn send(
         &self,
-        request: EngineRequest<'_>,
+        mut request: EngineRequest<'_>,
         now: DateTime<Utc>,
     ) -> Result<Response<Incoming>, S3Error> {
         let head_only = request.method == Method::HEAD;
         let denial = request.denial;
-        let response = self.exchange(request, now).await?;
+        let response = self.exchange(&mut request, now).await?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refusal(response, head_only, denial, self.patience.stall).await)
+        // Seldom, and no small future.
+        Err(Box::pin(refusal(response, head_only, denial, self.patience.stall)).await)
     }
 
     /// Sends and reads an XML document as the answer. An `<Error>` under a 200 is an error all the same: so engines
@@ -196,7 +197,7 @@ impl Upstream {
 
     async fn exchange(
         &self,
-        mut request: EngineRequest<'_>,
+        request: &mut EngineRequest<'_>,
         now: DateTime<Utc>,
     ) -> Result<Response<Incoming>, S3Error> {
         // Asking again is safe when nothing can have changed and there is no body to send twice.
@@ -215,9 +216,9 @@ impl Upstream {
         };
         loop {
             let body = std::mem::replace(&mut request.body, EngineBody::Empty);
-            let signed = sign(&request, body, now)?;
+            let mut signed = sign(request, body, now)?;
             let answered = self
-                .attempt(signed, request.engine, outcome.as_deref(), within)
+                .attempt(&mut signed, request.engine, outcome.as_deref(), within)
                 .await;
             match answered {
                 Err(error) if again && error.code == Code::ServiceUnavailable => again = false,
@@ -229,7 +230,7 @@ impl Upstream {
     /// As [`sent`](Self::sent), with a span where the customer's request has one.
     async fn attempt(
         &self,
-        mut request: http::Request<EngineBody>,
+        request: &mut http::Request<EngineBody>,
         engine: &Engine,
         outcome: Option<&Outcome>,
         within: Duration,
@@ -253,7 +254,7 @@ impl Upstream {
 
     async fn sent(
         &self,
-        request: http::Request<EngineBody>,
+        request: &mut http::Request<EngineBody>,
         outcome: Option<&Outcome>,
         within: Duration,
     ) -> Result<Response<Incoming>, S3Error> {

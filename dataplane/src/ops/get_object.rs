@@ -27,6 +27,9 @@ const OVERRIDES: &[&str] = &[
     "response-expires",
 ];
 
+/// What is added to an answer on its way counts too.
+const HEADERS: usize = 12;
+
 pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
     let engine_key = place.key(call.key()?)?;
@@ -69,6 +72,8 @@ pub async fn perform(call: Box<Call>) -> Answer {
     };
     let mut response = Response::new(content);
     *response.status_mut() = head.status;
+    // As many as most answers have, in one go.
+    response.headers_mut().reserve(HEADERS);
     answer_about_object(&head.headers, response.headers_mut());
     call.answer_version(place, &head.headers, response.headers_mut())?;
     Ok(response)

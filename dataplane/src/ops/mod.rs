@@ -30,6 +30,7 @@ pub use self::versions::VERSION_ID;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use hyper::body::Incoming;
 
@@ -79,42 +80,44 @@ pub struct Call {
 
 pub async fn perform(call: Box<Call>) -> Answer {
     use Operation::*;
-    match call.operation {
-        AbortMultipartUpload => delete_object::abort(call).await,
-        CompleteMultipartUpload => complete_multipart_upload::perform(call).await,
-        CopyObject => copy_object::perform(call).await,
-        CreateBucket => create_bucket::perform(call).await,
-        CreateMultipartUpload => create_multipart_upload::perform(call).await,
-        DeleteBucket => delete_bucket::perform(call).await,
-        DeleteBucketCors => cors::delete(call).await,
-        DeleteObject => delete_object::perform(call).await,
-        DeleteObjects => delete_objects::perform(call).await,
-        GetBucketAcl => acl::of_bucket(&call),
-        GetBucketCors => cors::get(&call),
-        GetBucketLocation => head_bucket::location(&call),
-        GetObject | HeadObject => get_object::perform(call).await,
-        GetObjectAcl => acl::of_object(call).await,
-        GetObjectAttributes => get_object_attributes::perform(call).await,
-        HeadBucket => head_bucket::perform(&call),
-        ListBuckets => list_buckets::perform(&call),
-        ListMultipartUploads => list_multipart_uploads::perform(call).await,
-        ListObjectVersions => list_object_versions::perform(call).await,
-        ListObjects => list_objects::v1(call).await,
-        ListObjectsV2 => list_objects::v2(call).await,
-        ListParts => list_parts::perform(call).await,
+    // Reads alone are carried as they are: other operations' futures are larger, and a future is as large as the largest
+    // that it may become.
+    let other: BoxFuture<'static, Answer> = match call.operation {
+        AbortMultipartUpload => Box::pin(delete_object::abort(call)),
+        CompleteMultipartUpload => Box::pin(complete_multipart_upload::perform(call)),
+        CopyObject => Box::pin(copy_object::perform(call)),
+        CreateBucket => Box::pin(create_bucket::perform(call)),
+        CreateMultipartUpload => Box::pin(create_multipart_upload::perform(call)),
+        DeleteBucket => Box::pin(delete_bucket::perform(call)),
+        DeleteBucketCors => Box::pin(cors::delete(call)),
+        DeleteObject => Box::pin(delete_object::perform(call)),
+        DeleteObjects => Box::pin(delete_objects::perform(call)),
+        GetBucketAcl => return acl::of_bucket(&call),
+        GetBucketCors => return cors::get(&call),
+        GetBucketLocation => return head_bucket::location(&call),
+        GetObject | HeadObject => return get_object::perform(call).await,
+        GetObjectAcl => Box::pin(acl::of_object(call)),
+        GetObjectAttributes => Box::pin(get_object_attributes::perform(call)),
+        HeadBucket => return head_bucket::perform(&call),
+        ListBuckets => return list_buckets::perform(&call),
+        ListMultipartUploads => Box::pin(list_multipart_uploads::perform(call)),
+        ListObjectVersions => Box::pin(list_object_versions::perform(call)),
+        ListObjects => Box::pin(list_objects::v1(call)),
+        ListObjectsV2 => Box::pin(list_objects::v2(call)),
+        ListParts => Box::pin(list_parts::perform(call)),
         // Answered before anybody is asked for.
-        OptionsObject => Err(Code::InternalError.into()),
-        PutBucketAcl => acl::set_of_bucket(call).await,
-        PutBucketCors => cors::put(call).await,
-        PostObject => post_object::perform(call).await,
-        PutObject => put_object::perform(call).await,
-        PutObjectAcl => acl::set_of_object(call).await,
-        UploadPart => put_object::part(call).await,
-        UploadPartCopy => copy_object::part(call).await,
+        OptionsObject => return Err(Code::InternalError.into()),
+        PutBucketAcl => Box::pin(acl::set_of_bucket(call)),
+        PutBucketCors => Box::pin(cors::put(call)),
+        PostObject => Box::pin(post_object::perform(call)),
+        PutObject => Box::pin(put_object::perform(call)),
+        PutObjectAcl => Box::pin(acl::set_of_object(call)),
+        UploadPart => Box::pin(put_object::part(call)),
+        UploadPartCopy => Box::pin(copy_object::part(call)),
         DeleteBucketEncryption
         | DeleteBucketLifecycle
         | DeleteBucketTagging
-        | DeleteObjectTagging => settings::delete(call).await,
+        | DeleteObjectTagging => Box::pin(settings::delete(call)),
         GetBucketEncryption
         | GetBucketLifecycleConfiguration
         | GetBucketTagging
@@ -122,7 +125,7 @@ pub async fn perform(call: Box<Call>) -> Answer {
         | GetObjectLegalHold
         | GetObjectLockConfiguration
         | GetObjectRetention
-        | GetObjectTagging => settings::get(call).await,
+        | GetObjectTagging => Box::pin(settings::get(call)),
         PutBucketEncryption
         | PutBucketLifecycleConfiguration
         | PutBucketTagging
@@ -130,7 +133,7 @@ pub async fn perform(call: Box<Call>) -> Answer {
         | PutObjectLegalHold
         | PutObjectLockConfiguration
         | PutObjectRetention
-        | PutObjectTagging => settings::put(call).await,
+        | PutObjectTagging => Box::pin(settings::put(call)),
         GetBucketAccelerateConfiguration
         | GetBucketLogging
         | GetBucketNotificationConfiguration
@@ -140,8 +143,9 @@ pub async fn perform(call: Box<Call>) -> Answer {
         | GetBucketReplication
         | GetBucketRequestPayment
         | GetBucketWebsite
-        | GetPublicAccessBlock => fixed::perform(&call),
-    }
+        | GetPublicAccessBlock => return fixed::perform(&call),
+    };
+    other.await
 }
 
 impl Call {
@@ -181,17 +185,17 @@ impl Call {
     }
 
     /// The request's body, as its signature announced it. It can be taken once.
-    pub fn payload(&mut self, hand_on_trailer: bool) -> Result<Payload, S3Error> {
+    pub fn payload(&mut self, hand_on_trailer: bool) -> Result<Box<Payload>, S3Error> {
         let body = self.body.take().ok_or(Code::InternalError)?;
         let chunks = self.identity.chunks.take();
-        let mut payload = Payload::new(
+        let mut payload = Box::new(Payload::new(
             &self.request,
             &self.identity.payload,
             chunks,
             body,
             hand_on_trailer,
             self.node.patience.body,
-        )?;
+        )?);
         payload.pace(Pace::new(self.pace.clone()));
         let _ = self.received.set(payload.outcome());
         Ok(payload)

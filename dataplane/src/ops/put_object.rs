@@ -82,7 +82,7 @@ impl Meant {
 async fn send(
     call: &Call,
     mut request: EngineRequest<'_>,
-    mut payload: Payload,
+    mut payload: Box<Payload>,
     meant: Meant,
 ) -> Answer {
     let change = meant.change(payload.length());
@@ -100,7 +100,7 @@ async fn send(
     request.payload_hash = hash.into();
     let standing = call.standing()?;
     payload.release_if(standing.clone());
-    let length = http_body::Body::size_hint(&payload).lower();
+    let length = http_body::Body::size_hint(&*payload).lower();
     request.headers.set("content-length", &length.to_string())?;
     let (answer, before) = exchange(call, request, payload, change).await?;
     if let Err(error) = &answer {
@@ -128,7 +128,7 @@ async fn send(
 async fn exchange(
     call: &Call,
     mut request: EngineRequest<'_>,
-    mut payload: Payload,
+    mut payload: Box<Payload>,
     change: Change,
 ) -> Result<(Result<Response<Incoming>, S3Error>, Look), S3Error> {
     let place = call.place()?;
@@ -147,7 +147,7 @@ async fn exchange(
         return Ok((call.send(request).await, before));
     }
     let awaited = payload.release_after();
-    request.body = EngineBody::Stream(Box::new(payload));
+    request.body = EngineBody::Stream(payload);
     let Some(awaited) = awaited else {
         let before = look.await;
         call.changes.asked(change, outcome);

@@ -67,10 +67,11 @@ impl Pool {
     }
 
     /// Sends to the engine that the URI names, and awaits the head of its answer. What was not begun on a kept connection,
-    /// because the engine had closed it, is sent on another.
+    /// because the engine had closed it, is sent on another. The request is taken from where it is: moved from future to
+    /// future it would be in each of them.
     pub async fn send(
         &self,
-        mut request: Request<EngineBody>,
+        request: &mut Request<EngineBody>,
     ) -> Result<Response<Incoming>, Failure> {
         let uri = std::mem::take(request.uri_mut());
         if let Some(target) = uri.path_and_query() {
@@ -86,13 +87,14 @@ impl Pool {
                     .await
                     .map_err(Failure::Connect)?,
             };
-            match sender.try_send_request(request).await {
+            let taken = std::mem::replace(request, Request::new(EngineBody::Empty));
+            match sender.try_send_request(taken).await {
                 Ok(response) => {
                     self.give_back(&uri, sender);
                     return Ok(response);
                 }
                 Err(mut error) => match error.take_message() {
-                    Some(unsent) if reused => request = unsent,
+                    Some(unsent) if reused => *request = unsent,
                     _ => return Err(Failure::Send(error.into_error())),
                 },
             }

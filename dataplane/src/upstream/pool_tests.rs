@@ -42,8 +42,8 @@ async fn a_connection_is_used_again_once_its_answer_was_read() {
         (first, second)
     };
     let ask = async {
-        let unread = pool.send(get(&url)).await.unwrap();
-        let whole = pool.send(get(&url)).await.unwrap();
+        let unread = pool.send(&mut get(&url)).await.unwrap();
+        let whole = pool.send(&mut get(&url)).await.unwrap();
         assert_eq!(whole.into_body().collect().await.unwrap().to_bytes(), "ok");
         assert_eq!(unread.into_body().collect().await.unwrap().to_bytes(), "ok");
     };
@@ -60,7 +60,8 @@ async fn a_connection_is_used_again_once_its_answer_was_read() {
             };
             asked.write_all(ANSWER).await.unwrap();
         };
-        let ((), answer) = tokio::join!(serve, pool.send(get(&url)));
+        let mut request = get(&url);
+        let ((), answer) = tokio::join!(serve, pool.send(&mut request));
         let body = answer.unwrap().into_body().collect().await.unwrap();
         assert_eq!(body.to_bytes(), "ok");
     }
@@ -76,7 +77,7 @@ async fn a_connection_that_the_engine_closed_is_replaced() {
             stream.write_all(ANSWER).await.unwrap();
         };
         let ask = async {
-            let answer = pool.send(get(&url)).await.unwrap();
+            let answer = pool.send(&mut get(&url)).await.unwrap();
             answer.into_body().collect().await.unwrap();
         };
         tokio::join!(serve, ask);
@@ -87,7 +88,7 @@ async fn a_connection_that_the_engine_closed_is_replaced() {
 async fn nobody_listens() {
     let (pool, engine, url) = begin().await;
     drop(engine);
-    let failure = pool.send(get(&url)).await.unwrap_err();
+    let failure = pool.send(&mut get(&url)).await.unwrap_err();
     assert!(matches!(failure, Failure::Connect(_)), "{failure:?}");
 }
 
@@ -101,7 +102,7 @@ async fn an_idle_connection_is_closed_in_the_end_and_its_engine_forgotten() {
         stream
     };
     let ask = async {
-        let answer = pool.send(get(&url)).await.unwrap();
+        let answer = pool.send(&mut get(&url)).await.unwrap();
         answer.into_body().collect().await.unwrap();
     };
     let (mut stream, ()) = tokio::join!(serve, ask);
