@@ -122,11 +122,14 @@ pub async fn compare(builds: &[Programs], rounds: usize, workload: &str) -> anyh
     }
     let asked = workload.operation.requests(&bodies);
     let mut samples: Vec<Vec<Sample>> = vec![Vec::new(); targets.len()];
-    for round in 0..rounds {
+    for round in 0..=rounds {
         for turn in 0..targets.len() {
             let at = (turn + round) % targets.len();
             let requests = Rc::new(sign(&targets[at], &asked, &mut hashes)?);
-            samples[at].push(load::measure(&targets[at], requests, &workload).await?);
+            let sample = load::measure(&targets[at], requests, &workload).await?;
+            if round > 0 {
+                samples[at].push(sample);
+            }
         }
     }
     for (at, of_one) in samples.iter().enumerate() {
@@ -258,7 +261,8 @@ async fn rounds(
         .iter()
         .filter(|candidate| candidate.who != Who::NginxSilent || workload.tells_buffering())
         .collect();
-    for round in 0..workload.rounds {
+    // The first round is nobody's: a process that has just begun, or has done something else, takes longer at first.
+    for round in 0..=workload.rounds {
         for turn in 0..candidates.len() {
             let candidate = candidates[(turn + round) % candidates.len()];
             let asked = workload.operation.requests(bodies);
@@ -267,7 +271,9 @@ async fn rounds(
                 .await
                 .with_context(|| format!("{:?}, {}", candidate.who, workload.name))?;
             let cell = (engine, at, candidate.who);
-            results.cells.entry(cell).or_default().push(sample);
+            if round > 0 {
+                results.cells.entry(cell).or_default().push(sample);
+            }
         }
     }
     for candidate in candidates {

@@ -75,7 +75,11 @@ const fn large(name: &'static str, operation: Operation) -> Workload {
 }
 
 pub const WORKLOADS: &[Workload] = &[
-    small("GET 4 KiB", Operation::Get, 16),
+    // An aim hangs on it, by a few hundredths.
+    Workload {
+        rounds: 9,
+        ..small("GET 4 KiB", Operation::Get, 16)
+    },
     small("PUT 4 KiB", Operation::Put, 16),
     small("HEAD", Operation::Head, 16),
     small("LIST 1000", Operation::List, 16),

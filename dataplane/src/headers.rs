@@ -288,41 +288,61 @@ fn content_encodings(headers: &HeaderMap) -> Vec<String> {
 
 /// What of an engine's answer about an object may leave.
 pub fn answer_about_object(from: &HeaderMap, to: &mut HeaderMap) {
+    let (mut encoded, mut encrypted) = (false, false);
     for (name, value) in from {
-        let text = name.as_str();
-        let passed = matches!(
-            text,
+        let passed = match name.as_str() {
             "accept-ranges"
-                | "cache-control"
-                | "content-disposition"
-                | "content-language"
-                | "content-length"
-                | "content-range"
-                | "content-type"
-                | "etag"
-                | "expires"
-                | "last-modified"
-                | "x-amz-checksum-type"
-                | "x-amz-missing-meta"
-                | "x-amz-delete-marker"
-                | "x-amz-expiration"
-                | "x-amz-mp-parts-count"
-                | "x-amz-object-lock-legal-hold"
-                | "x-amz-object-lock-mode"
-                | "x-amz-object-lock-retain-until-date"
-                | "x-amz-tagging-count"
-        );
-        let checksum = || crate::integrity::Algorithm::from_header(text).is_some();
-        if passed || text.starts_with("x-amz-meta-") || checksum() {
+            | "cache-control"
+            | "content-disposition"
+            | "content-language"
+            | "content-length"
+            | "content-range"
+            | "content-type"
+            | "etag"
+            | "expires"
+            | "last-modified" => true,
+            "content-encoding" => {
+                encoded = true;
+                false
+            }
+            other => match other.strip_prefix("x-amz-") {
+                None => false,
+                Some(
+                    "checksum-type"
+                    | "missing-meta"
+                    | "delete-marker"
+                    | "expiration"
+                    | "mp-parts-count"
+                    | "object-lock-legal-hold"
+                    | "object-lock-mode"
+                    | "object-lock-retain-until-date"
+                    | "tagging-count",
+                ) => true,
+                Some(rest) if rest.starts_with("server-side-encryption") => {
+                    encrypted = true;
+                    false
+                }
+                Some(rest) => {
+                    rest.starts_with("meta-")
+                        || crate::integrity::Algorithm::from_header(other).is_some()
+                }
+            },
+        };
+        if passed {
             to.append(name.clone(), value.clone());
         }
     }
     // Some engines keep the transport's own `aws-chunked` as if the client had asked for it.
-    let encodings = content_encodings(from).join(",");
+    let encodings = match encoded {
+        true => content_encodings(from).join(","),
+        false => String::new(),
+    };
     if let (false, Ok(value)) = (encodings.is_empty(), HeaderValue::from_str(&encodings)) {
         to.insert(http::header::CONTENT_ENCODING, value);
     }
-    answer_about_encryption(from, to);
+    if encrypted {
+        answer_about_encryption(from, to);
+    }
 }
 
 /// How the object was encrypted, as far as the customer asked for it; never with which key of the engine's.

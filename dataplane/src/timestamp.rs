@@ -14,6 +14,11 @@ pub fn write(now: DateTime<Utc>) -> String {
     out
 }
 
+/// The `yyyymmdd` of what [`write`] gives.
+pub fn day_of(timestamp: &str) -> &str {
+    timestamp.split_at_checked(8).map_or("", |(day, _)| day)
+}
+
 /// `yyyymmdd`.
 pub fn write_day(day: NaiveDate) -> String {
     let mut out = String::with_capacity("yyyymmddThhmmssZ".len());
@@ -71,6 +76,7 @@ mod tests {
             let time = read(text).unwrap();
             assert_eq!(write(time), text);
             assert_eq!(write_day(time.date_naive()), text[..8]);
+            assert_eq!(day_of(&write(time)), &text[..8]);
             assert_eq!(time.format("%Y%m%dT%H%M%SZ").to_string(), text);
         }
     }

@@ -86,11 +86,11 @@ impl<'a> Credential<'a> {
             return Err(ParseError::MalformedCredential);
         }
         // Without control characters, a scope cannot pretend to be two lines of a string to sign.
-        let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_graphic());
+        let plain = |part: &str| !part.is_empty() && every(part, |b| b.is_ascii_graphic());
         if ![access_key_id, region, service].into_iter().all(plain) {
             return Err(ParseError::MalformedCredential);
         }
-        if date.len() != 8 || !date.bytes().all(|b| b.is_ascii_digit()) {
+        if date.len() != 8 || !every(date, |b| b.is_ascii_digit()) {
             return Err(ParseError::MalformedDate);
         }
         if terminator != TERMINATOR {
@@ -172,7 +172,7 @@ pub fn parse_signed_headers(names: &str) -> Result<Vec<&str>, ParseError> {
 /// [`ParseError::MalformedSignature`] unless it is 64 lower-case hexadecimal digits.
 pub fn parse_signature(signature: &str) -> Result<&str, ParseError> {
     let is_hex = |b| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-    if signature.len() != 64 || !signature.bytes().all(is_hex) {
+    if signature.len() != 64 || !every(signature, is_hex) {
         return Err(ParseError::MalformedSignature);
     }
     Ok(signature)
@@ -180,8 +180,23 @@ pub fn parse_signature(signature: &str) -> Result<&str, ParseError> {
 
 /// A token as in <https://www.rfc-editor.org/rfc/rfc9110#name-tokens>, without upper case.
 fn is_lower_case_header_name(name: &str) -> bool {
-    let is_token = |b| matches!(b, b'a'..=b'z' | b'0'..=b'9') || b"!#$%&'*+-.^_`|~".contains(&b);
-    !name.is_empty() && name.bytes().all(is_token)
+    const TOKEN: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut at = 0;
+        let allowed = b"abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~";
+        while at < allowed.len() {
+            table[allowed[at] as usize] = true;
+            at += 1;
+        }
+        table
+    };
+    !name.is_empty() && every(name, |b| TOKEN[usize::from(b)])
+}
+
+/// Whether each byte is one of these. It goes to the end in any case: without a branch for each byte, that takes a
+/// fraction of the time.
+fn every(text: &str, is_good: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, b| all & is_good(b))
 }
 
 /// The blanks that HTTP allows around a value.

@@ -92,12 +92,10 @@ impl CanonicalRequest<'_> {
     fn push_headers(&self, out: &mut Vec<u8>) {
         // Each is looked up among the names, not the other way round, so that a client that names thousands gets no
         // quadratic search; sorted by place alone, and stably, so that repeated ones keep their order.
-        let headers = self.headers.iter();
-        let mut found: Vec<(usize, &[u8])> = headers
-            .filter_map(|&(name, value)| {
-                Some((self.signed_headers.binary_search(&name).ok()?, value))
-            })
-            .collect();
+        let mut found: Vec<(usize, &[u8])> = Vec::with_capacity(self.headers.len());
+        found.extend(self.headers.iter().filter_map(|&(name, value)| {
+            Some((self.signed_headers.binary_search(&name).ok()?, value))
+        }));
         found.sort_by_key(|(place, _)| *place);
         let mut rest = &found[..];
         for (place, name) in self.signed_headers.iter().enumerate() {
@@ -124,6 +122,9 @@ fn push_joined<T>(out: &mut Vec<u8>, separator: u8, items: &[T], push: impl Fn(&
 /// A header's value without blanks at its ends, and with one space for each run of spaces.
 fn push_folded(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value.trim_ascii();
+    if !rest.contains(&b' ') {
+        return out.extend_from_slice(rest);
+    }
     while let Some(space) = rest.iter().position(|byte| *byte == b' ') {
         let (word, spaces) = rest.split_at(space + 1);
         out.extend_from_slice(word);

@@ -84,7 +84,7 @@ pub fn sign(
         payload_hash: &request.payload_hash,
     };
     let scope = CredentialScope {
-        date: timestamp::write_day(today).into(),
+        date: timestamp::day_of(&timestamp).into(),
         region: engine.region.as_str().into(),
         service: "s3".into(),
     };
