@@ -1,6 +1,19 @@
 //! The data plane: a stateless S3 gateway that decides on every request from pushed configuration and streams the
 //! rest to an engine. It knows no database and no screen, and holds no long-term secret.
 
+// No panic is reachable from the wire: what can panic is either not written or says why it cannot.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod authenticate;
 mod body;
 mod busiest;
@@ -17,6 +30,15 @@ mod directory;
 mod error;
 mod form;
 #[cfg(any(test, feature = "fuzzing"))]
+#[allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unreachable,
+    clippy::unwrap_used,
+    reason = "a fuzz target panics where something is wrong"
+)]
 pub mod fuzz;
 mod gate;
 mod hashing;

@@ -116,9 +116,10 @@ fn synthetic_nonce(key: &[u8; 32], aad: &[u8], token: &[u8]) -> [u8; NONCE] {
     hash.update((aad.len() as u64).to_be_bytes());
     hash.update(aad);
     hash.update(token);
-    let digest = hash.finalize();
     let mut nonce = [0u8; NONCE];
-    nonce.copy_from_slice(&digest[..NONCE]);
+    for (byte, of_digest) in nonce.iter_mut().zip(hash.finalize()) {
+        *byte = of_digest;
+    }
     nonce
 }
 

@@ -173,8 +173,9 @@ async fn exchange<S>(
         move |request| answer(way.clone(), client, request, activity.begin())
     });
     let mut serving = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    // Looked at when they have something to say, and not at every step of a request.
-    let ceased = activity.ceased(patience.head, patience.stall);
+    // Looked at when they have something to say, and not at every step of a request; then in any case, even if what the
+    // client sends without a pause has used up the task's turn.
+    let ceased = tokio::task::unconstrained(activity.ceased(patience.head, patience.stall));
     let mut asides = FuturesUnordered::<BoxFuture<'_, Aside>>::new();
     asides.push(ceased.map(|()| Aside::Ceased).boxed());
     asides.push(stop.cancelled().map(|()| Aside::Stopping).boxed());

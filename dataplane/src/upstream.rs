@@ -136,6 +136,10 @@ impl Default for Connector {
         // The provider is ring's own, whose cipher suites rustls knows: there is no other outcome.
         match connector {
             Ok(connector) => Connector(connector),
+            #[expect(
+                clippy::unreachable,
+                reason = "ring's own cipher suites are known to rustls"
+            )]
             Err(error) => unreachable!("ring offers no TLS version: {error}"),
         }
     }

@@ -129,7 +129,7 @@ fn push_folded(out: &mut Vec<u8>, value: &[u8]) {
         let (word, spaces) = rest.split_at(space + 1);
         out.extend_from_slice(word);
         let run = spaces.iter().take_while(|byte| **byte == b' ').count();
-        rest = &spaces[run..];
+        rest = spaces.get(run..).unwrap_or_default();
     }
     out.extend_from_slice(rest);
 }

@@ -85,6 +85,7 @@ pub fn authorization_header(
 }
 
 /// An HMAC that has taken in its key.
+#[expect(clippy::expect_used, reason = "there is no other outcome")]
 pub(crate) fn keyed(key: &[u8]) -> Hmac<Sha256> {
     // The error type belongs to the trait; HMAC takes keys of every length.
     Hmac::new_from_slice(key).expect("HMAC takes keys of every length")

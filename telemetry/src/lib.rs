@@ -4,6 +4,19 @@
 //! Spans are `tracing` spans of the target [`TARGET`] and of nothing else: no log line and no other crate's span
 //! leaves, so that what leaves can be read in `spans.rs`.
 
+// Every request passes through here: see the data plane.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod export;
 mod histogram;
 mod settings;

@@ -3,6 +3,19 @@
 //! Rules of evolution: a field is added with `#[serde(default)]`, never renamed; an enum that a node must act on has
 //! an `Unknown` variant that decodes anything newer, and whoever reads `Unknown` denies.
 
+// What the other plane sends is read here: see the data plane.
+#![cfg_attr(
+    not(test),
+    warn(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::string_slice,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
+
 mod allotment;
 mod document;
 mod lease;
