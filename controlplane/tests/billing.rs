@@ -132,7 +132,11 @@ async fn a_trial_ends_on_the_nodes_and_in_the_mail_and_paying_brings_it_back() {
     let plane = Plane::start().await;
     let tenant = plane.tenant("one@example.com").await.id;
     let node = plane.node().await;
-    let mut heard = plane.connect(&node, 0).await.obey();
+    let mut stream = plane.connect(&node, 0).await;
+    // With its snapshot in hand: each change from here on comes as one.
+    let snapshot = stream.snapshot().await;
+    stream.ack(snapshot.revision).await;
+    let mut heard = stream.obey();
     passes(&plane, 11).await;
     let mail = plane.mail("billing_standing", "one@example.com").await;
     assert!(mail.text.contains("Your trial ends soon"), "{}", mail.text);

@@ -8,34 +8,50 @@ use crate::{ControlPlane, Error, MasterKey, Tx};
 /// In one transaction.
 const AT_ONCE: i64 = 500;
 
-/// Goes through everything once; how many values do not open. One control plane does it at a time.
-pub(super) async fn all(cp: &ControlPlane) -> Result<usize, Error> {
+/// Goes through everything once; how many values do not open. `None`: it did not see everything, because it is another
+/// control plane's turn, or another version seals by now. One control plane does it at a time.
+pub(super) async fn all(cp: &ControlPlane) -> Result<Option<usize>, Error> {
     let master_key = cp.master_key();
     let mut unopened = 0;
     for column in COLUMNS {
         let mut after = String::new();
-        while some(cp, &master_key, column, &mut after, &mut unopened).await? {}
+        loop {
+            match some(cp, &master_key, column, &mut after, &mut unopened).await? {
+                Done::Some => {}
+                Done::Column => break,
+                Done::NotOurs => return Ok(None),
+            }
+        }
     }
     settle(cp).await?;
-    Ok(unopened)
+    Ok(Some(unopened))
 }
 
-/// The next few of a column, after the one bound to `after`; whether there may be more.
+enum Done {
+    /// There may be more.
+    Some,
+    Column,
+    NotOurs,
+}
+
+/// The next few of a column, after the one bound to `after`.
 async fn some(
     cp: &ControlPlane,
     master_key: &MasterKey,
     column: &Column,
     after: &mut String,
     unopened: &mut usize,
-) -> Result<bool, Error> {
+) -> Result<Done, Error> {
     let mut tx = cp.begin_system().await?;
     let version = master_key.seals_under();
     if !sealed::take_turn(&mut tx).await? || sealing(&mut tx).await? != Some(version) {
-        return Ok(false);
+        return Ok(Done::NotOurs);
     }
     let values = sealed::others(&mut tx, column, version, after, AT_ONCE).await?;
     let Some(last) = values.last() else {
-        return Ok(false);
+        // One that is dropped ends some time later: until then the turn would be taken for the next column.
+        tx.commit().await?;
+        return Ok(Done::Column);
     };
     after.clone_from(&last.bound_to);
     let mut anew = Vec::with_capacity(values.len());
@@ -58,7 +74,7 @@ async fn some(
     }
     sealed::replace(&mut tx, column, &anew).await?;
     tx.commit().await?;
-    Ok(true)
+    Ok(Done::Some)
 }
 
 /// The version that the database says, as this transaction sees it.

@@ -54,7 +54,7 @@ pub(crate) async fn keep_sealed(cp: ControlPlane) {
         let resealing = reseal::all(&cp).instrument(telemetry::job("master_key.reseal"));
         let done = db::in_time(db::PATIENCE_OF_JOBS, resealing).await;
         last = Instant::now();
-        if !matches!(done, Ok(1..)) {
+        if !matches!(done, Ok(Some(1..))) {
             held.rest(None);
         }
         told.tell(done.map(drop));
