@@ -333,12 +333,11 @@ pub fn answer_about_object(from: &HeaderMap, to: &mut HeaderMap) {
         }
     }
     // Some engines keep the transport's own `aws-chunked` as if the client had asked for it.
-    let encodings = match encoded {
-        true => content_encodings(from).join(","),
-        false => String::new(),
-    };
-    if let (false, Ok(value)) = (encodings.is_empty(), HeaderValue::from_str(&encodings)) {
-        to.insert(http::header::CONTENT_ENCODING, value);
+    if encoded {
+        let encodings = content_encodings(from).join(",");
+        if let (false, Ok(value)) = (encodings.is_empty(), HeaderValue::from_str(&encodings)) {
+            to.insert(http::header::CONTENT_ENCODING, value);
+        }
     }
     if encrypted {
         answer_about_encryption(from, to);

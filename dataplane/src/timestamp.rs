@@ -20,7 +20,7 @@ pub fn day_of(timestamp: &str) -> &str {
 }
 
 /// `yyyymmdd`.
-pub fn write_day(day: NaiveDate) -> String {
+fn write_day(day: NaiveDate) -> String {
     let mut out = String::with_capacity("yyyymmddThhmmssZ".len());
     push(&mut out, day.year().unsigned_abs(), 4);
     push(&mut out, day.month(), 2);

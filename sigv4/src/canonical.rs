@@ -122,6 +122,7 @@ fn push_joined<T>(out: &mut Vec<u8>, separator: u8, items: &[T], push: impl Fn(&
 /// A header's value without blanks at its ends, and with one space for each run of spaces.
 fn push_folded(out: &mut Vec<u8>, value: &[u8]) {
     let mut rest = value.trim_ascii();
+    // Most have none, which is seen without a branch for each byte.
     if !rest.contains(&b' ') {
         return out.extend_from_slice(rest);
     }
