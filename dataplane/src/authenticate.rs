@@ -40,7 +40,7 @@ pub enum PayloadHash {
 pub struct Identity {
     pub tenant: Arc<Tenant>,
     /// Empty for a stranger, who reads a public bucket.
-    pub access_key_id: String,
+    pub access_key_id: Arc<str>,
     pub payload: PayloadHash,
     /// Continues the request's signature over its chunks.
     pub chunks: Option<ChunkSigner>,
@@ -51,7 +51,7 @@ impl Identity {
     pub fn stranger(tenant: Arc<Tenant>) -> Self {
         Identity {
             tenant,
-            access_key_id: String::new(),
+            access_key_id: "".into(),
             payload: PayloadHash::Unsigned,
             chunks: None,
         }
@@ -112,7 +112,7 @@ pub fn authenticate(
         )
     });
     Ok(Identity {
-        access_key_id: claim.credential.access_key_id.to_owned(),
+        access_key_id: claim.credential.access_key_id.into(),
         tenant,
         payload,
         chunks,
@@ -144,11 +144,7 @@ fn holder(
         AccessKeyStatus::Revoked | AccessKeyStatus::Unknown => Some(Rule::KeyRevoked),
     };
     if let Some(rule) = rule {
-        let whose = || Whose {
-            tenant_id: tenant.id().to_owned(),
-            access_key_id: key.access_key_id.clone(),
-            bucket: String::new(),
-        };
+        let whose = || Whose::new(&tenant, &key.access_key_id, None);
         return Err(unknown_key(claim).by(rule).attributed(whose));
     }
     let scope = &claim.credential.scope;
@@ -167,11 +163,8 @@ fn holder(
 }
 
 fn whose(tenant: &Tenant, claim: &Claim<'_>, request: &S3Request) -> Whose {
-    Whose {
-        tenant_id: tenant.id().to_owned(),
-        access_key_id: claim.credential.access_key_id.to_owned(),
-        bucket: request.bucket.clone().unwrap_or_default(),
-    }
+    let bucket = request.bucket.as_deref();
+    Whose::new(tenant, claim.credential.access_key_id, bucket)
 }
 
 /// Whether the request does not even claim to be somebody's.

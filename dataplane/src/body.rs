@@ -7,16 +7,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::time::{Sleep, sleep};
 
 use crate::limits::{Pace, UnderWay};
 use crate::metrics::Account;
+use crate::upstream::EngineAnswer;
 
 pub enum Content {
     Empty,
     Full(Bytes),
-    Engine(Incoming),
+    Engine(EngineAnswer),
 }
 
 impl Content {

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
+use foldhash::fast::RandomState;
 use http::StatusCode;
 
 const CLASSES: usize = 5;
@@ -42,7 +43,7 @@ impl Figures {
     }
 }
 
-type Places = HashMap<String, Arc<Figures>>;
+type Places = HashMap<String, Arc<Figures>, RandomState>;
 
 /// See the module.
 pub struct Busiest {

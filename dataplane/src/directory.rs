@@ -5,6 +5,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use dashmap::DashMap;
+// Keys that the control plane makes up need no hash that withstands whoever chooses them.
+use foldhash::fast::RandomState;
 use wire::{AccessKey, Bucket, TenantDocument};
 
 /// A tenant as requests see it. Replaced whole at every change.
@@ -51,8 +53,8 @@ pub fn tidy(mut document: TenantDocument) -> TenantDocument {
 #[derive(Default)]
 pub struct Directory {
     /// Access key id → tenant id. Only a way in: the tenant's own document decides about the key.
-    owners: DashMap<Box<str>, Arc<str>>,
-    tenants: DashMap<Arc<str>, Arc<Tenant>>,
+    owners: DashMap<Box<str>, Arc<str>, RandomState>,
+    tenants: DashMap<Arc<str>, Arc<Tenant>, RandomState>,
     /// Bucket name → tenants whose bucket of that name strangers may ask for: it is public, or has CORS rules. Only a
     /// way in, too.
     open: DashMap<Box<str>, Vec<Arc<str>>>,

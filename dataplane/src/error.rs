@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use wire::Rule;
 
+use crate::tenants::Tenant;
 use crate::xml::XmlWriter;
 
 macro_rules! codes {
@@ -152,6 +153,16 @@ pub struct Whose {
     pub access_key_id: String,
     /// Empty where the request names none.
     pub bucket: String,
+}
+
+impl Whose {
+    pub fn new(tenant: &Tenant, access_key_id: &str, bucket: Option<&str>) -> Whose {
+        Whose {
+            tenant_id: tenant.id().to_owned(),
+            access_key_id: access_key_id.to_owned(),
+            bucket: bucket.unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// The version that an engine's refusal is about.

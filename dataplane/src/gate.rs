@@ -93,12 +93,12 @@ fn admit(node: &Node, tenant: &Tenant) -> Result<UnderWay, S3Error> {
 }
 
 /// Whom a refusal of this request concerns.
-pub fn whose(identity: &Identity, request: &S3Request) -> Whose {
-    Whose {
-        tenant_id: identity.tenant.id().to_owned(),
-        access_key_id: identity.access_key_id.clone(),
-        bucket: request.bucket.clone().unwrap_or_default(),
-    }
+fn whose(identity: &Identity, request: &S3Request) -> Whose {
+    Whose::new(
+        &identity.tenant,
+        &identity.access_key_id,
+        request.bucket.as_deref(),
+    )
 }
 
 /// Whose public bucket a request without a signature may read; `None` where one is needed.

@@ -17,6 +17,7 @@ use crate::limits::UnderWay;
 use crate::operation::Operation;
 use crate::patience::Active;
 use crate::payload::Outcome;
+use crate::tenants::Tenant;
 use crate::usage::Meter;
 
 const CLASSES: usize = 5;
@@ -54,7 +55,7 @@ impl Metrics {
             durations.count(took);
         }
         if let Some(tenant) = &account.tenant {
-            self.busiest.count(tenant, status, bytes_in, bytes_out);
+            self.busiest.count(tenant.id(), status, bytes_in, bytes_out);
         }
         if let Some(counter) = self
             .requests
@@ -128,7 +129,7 @@ pub struct Account {
     pub request_id: String,
     pub method: http::Method,
     pub operation: Option<Operation>,
-    pub tenant: Option<String>,
+    pub tenant: Option<Arc<Tenant>>,
     pub status: StatusCode,
     /// The error's code, for refusals.
     pub code: Option<&'static str>,
@@ -201,7 +202,7 @@ impl Account {
         telemetry::name(span, self.operation.map_or("none", Operation::name));
         span.record("vaultaire.request_id", self.request_id.as_str());
         if let Some(tenant) = &self.tenant {
-            span.record("vaultaire.tenant_id", tenant.as_str());
+            span.record("vaultaire.tenant_id", tenant.id());
         }
         span.record("http.request.body.size", received);
         span.record("http.response.body.size", self.sent);
@@ -229,7 +230,7 @@ impl Drop for Account {
         self.trace(received);
         tracing::info!(
             request_id = self.request_id,
-            tenant = self.tenant.as_deref().unwrap_or("-"),
+            tenant = self.tenant.as_ref().map_or("-", |tenant| tenant.id()),
             method = self.method.as_str(),
             operation = self.operation.map_or("-", Operation::name),
             status = self.status.as_u16(),
@@ -246,6 +247,7 @@ impl Drop for Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tenants::tests::{document, id};
 
     #[test]
     fn an_account_is_counted_once() {
@@ -257,7 +259,9 @@ mod tests {
             Instant::now(),
         );
         account.operation = Some(Operation::GetObject);
-        account.tenant = Some("T".into());
+        account.tenant = Some(Arc::new(Tenant {
+            document: document(1, 1, Vec::new()),
+        }));
         account.status = StatusCode::OK;
         account.sent(5);
         drop(account);
@@ -272,7 +276,8 @@ mod tests {
             "vaultaire_tenant_requests_total{tenant=\"T\",status=\"2xx\"} 1\n",
             "vaultaire_tenant_sent_bytes_total{tenant=\"T\"} 5\n",
         ] {
-            assert!(text.contains(line), "{line} in {text}");
+            let line = line.replace("\"T\"", &format!("\"{}\"", id(1)));
+            assert!(text.contains(&line), "{line} in {text}");
         }
         assert!(!text.contains("HeadObject"), "{text}");
     }

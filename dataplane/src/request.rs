@@ -2,6 +2,7 @@
 //! is authorised is what is forwarded.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderValue, Method, header, request};
 
@@ -27,7 +28,7 @@ pub struct S3Request {
     pub raw_path: String,
     /// The path, decoded.
     pub path: String,
-    pub bucket: Option<String>,
+    pub bucket: Option<Arc<str>>,
     pub key: Option<String>,
     pub query: Query,
     pub headers: HeaderMap,
@@ -80,7 +81,7 @@ impl S3Request {
         Ok(S3Request {
             id,
             method: head.method,
-            bucket: (!bucket.is_empty()).then(|| bucket.to_owned()),
+            bucket: (!bucket.is_empty()).then(|| bucket.into()),
             key: (!key.is_empty()).then(|| key.to_owned()),
             query: Query::parse(query)?,
             headers: head.headers,

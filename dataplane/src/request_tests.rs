@@ -37,7 +37,7 @@ fn a_host_may_name_the_bucket() {
             parsed.key.unwrap_or_default(),
         )
     };
-    let named = |bucket: &str, key: &str| (bucket.to_owned(), key.to_owned());
+    let named = |bucket: &str, key: &str| (Arc::from(bucket), key.to_owned());
     assert_eq!(at("photos.s3.example", "/a/b"), named("photos", "a/b"));
     assert_eq!(at("my.photos.S3.Example:9000", "/"), named("my.photos", ""));
     assert_eq!(at("s3.example:9000", "/a/b"), named("a", "b"));

@@ -24,7 +24,7 @@ use tracing::Instrument as _;
 
 use crate::body::{AnswerBody, Content};
 use crate::cors;
-use crate::error::{Code, S3Error};
+use crate::error::{Code, S3Error, Whose};
 use crate::form::{self, Arrived, Reply};
 use crate::metrics::Account;
 use crate::node::Node;
@@ -299,7 +299,7 @@ async fn handle(
         *cors = cors::headers(&node.tenants, &request, None);
     })?;
     account.operation = Some(admitted.operation);
-    account.tenant = Some(admitted.identity.tenant.id().to_owned());
+    account.tenant = Some(admitted.identity.tenant.clone());
     let pace = admitted.under_way.paced();
     account.under_way = Some(admitted.under_way);
     if !node.journal.is_writable() {
@@ -318,6 +318,10 @@ async fn handle(
     headers::take_from_query(&mut request)?;
     headers::check(&request, admitted.operation)?;
     let (metered, tenant) = (node.clone(), admitted.identity.tenant.clone());
+    let (access_key_id, bucket) = (
+        admitted.identity.access_key_id.clone(),
+        request.bucket.clone(),
+    );
     let operation = admitted.operation;
     let call = Box::new(Call {
         node,
@@ -334,7 +338,6 @@ async fn handle(
         held: held.clone(),
         received: received.clone(),
     });
-    let whose = gate::whose(&call.identity, &call.request);
     let answered = async {
         let response = ops::perform(call).await?;
         if let Effect::List | Effect::Read = operation.effect() {
@@ -342,9 +345,9 @@ async fn handle(
         }
         Ok(response)
     };
-    answered
-        .await
-        .map_err(|refusal: S3Error| refusal.attributed(|| whose))
+    answered.await.map_err(|refusal: S3Error| {
+        refusal.attributed(|| Whose::new(&tenant, &access_key_id, bucket.as_deref()))
+    })
 }
 
 /// A form is read up to its file: its fields say what other requests say in their head.

@@ -36,6 +36,10 @@ impl Source {
 }
 
 fn poll_body(body: &mut Incoming, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, S3Error>>> {
+    // Of a request that was answered early, hyper does not say the end until the next one comes.
+    if body.is_end_stream() {
+        return Poll::Ready(None);
+    }
     let frame = ready!(Pin::new(body).poll_frame(cx));
     Poll::Ready(frame.map(|frame| match frame {
         Ok(frame) => Ok(frame.into_data().unwrap_or_default()),

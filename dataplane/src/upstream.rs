@@ -1,12 +1,15 @@
 //! The way to an engine: signs a request that was built here from parts that were decided here, sends it, and turns
 //! whatever goes wrong into an S3 error that names no engine.
 
+mod answer;
+mod link;
 mod pool;
 mod refusal;
 pub mod sign;
 
 use std::borrow::Cow;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -17,7 +20,6 @@ use chrono::{DateTime, Utc};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use md5::{Digest, Md5};
@@ -25,7 +27,8 @@ use sha2::Sha256;
 use tracing::Instrument as _;
 use wire::Engine;
 
-use self::pool::Pool;
+pub use self::answer::EngineAnswer;
+use self::pool::{Address, Failure, Pool};
 use self::refusal::{refusal, translate};
 use self::sign::sign;
 use crate::error::{Code, S3Error};
@@ -156,7 +159,7 @@ impl Upstream {
         &self,
         mut request: EngineRequest<'_>,
         now: DateTime<Utc>,
-    ) -> Result<Response<Incoming>, S3Error> {
+    ) -> Result<Response<EngineAnswer>, S3Error> {
         let head_only = request.method == Method::HEAD;
         let denial = request.denial;
         let response = self.exchange(&mut request, now).await?;
@@ -203,7 +206,7 @@ impl Upstream {
         &self,
         request: &mut EngineRequest<'_>,
         now: DateTime<Utc>,
-    ) -> Result<Response<Incoming>, S3Error> {
+    ) -> Result<Response<EngineAnswer>, S3Error> {
         // Asking again is safe when nothing can have changed and there is no body to send twice.
         let mut again = matches!(request.body, EngineBody::Empty)
             && matches!(request.method, Method::GET | Method::HEAD);
@@ -218,11 +221,19 @@ impl Upstream {
             EngineBody::Stream(payload) => Some(payload.outcome()),
             _ => None,
         };
+        let address = self.pool.address(&request.engine.endpoint).ok_or_else(|| {
+            tracing::error!(
+                engine = request.engine.id,
+                "the engine's endpoint is no URL of a host"
+            );
+            S3Error::new(Code::ServiceUnavailable)
+        })?;
         loop {
             let body = std::mem::replace(&mut request.body, EngineBody::Empty);
-            let mut signed = sign(request, body, now)?;
+            let mut signed = sign(request, &address.host, body, now)?;
+            let to = (request.engine, &address);
             let answered = self
-                .attempt(&mut signed, request.engine, outcome.as_deref(), within)
+                .attempt(&mut signed, to, outcome.as_deref(), within)
                 .await;
             match answered {
                 Err(error) if again && error.code == Code::ServiceUnavailable => again = false,
@@ -235,10 +246,10 @@ impl Upstream {
     async fn attempt(
         &self,
         request: &mut http::Request<EngineBody>,
-        engine: &Engine,
+        (engine, address): (&Engine, &Arc<Address>),
         outcome: Option<&Outcome>,
         within: Duration,
-    ) -> Result<Response<Incoming>, S3Error> {
+    ) -> Result<Response<EngineAnswer>, S3Error> {
         let span = telemetry::outbound("engine", request.method());
         if !span.is_disabled() {
             span.record("vaultaire.engine", engine.id.as_str());
@@ -246,7 +257,7 @@ impl Upstream {
             telemetry::tell(&span, request.headers_mut());
         }
         let answered = self
-            .sent(request, outcome, within)
+            .sent(request, address, outcome, within)
             .instrument(span.clone())
             .await;
         match &answered {
@@ -259,40 +270,35 @@ impl Upstream {
     async fn sent(
         &self,
         request: &mut http::Request<EngineBody>,
+        address: &Arc<Address>,
         outcome: Option<&Outcome>,
         within: Duration,
-    ) -> Result<Response<Incoming>, S3Error> {
-        let sending = self.pool.send(request);
-        tokio::pin!(sending);
+    ) -> Result<Response<EngineAnswer>, S3Error> {
         let answered = match outcome {
-            None => tokio::time::timeout(within, sending)
-                .await
-                .map_err(|_| "no answer in time"),
+            None => self.pool.send(address, request, Some(within)).await,
             Some(outcome) => tokio::select! {
-                answered = &mut sending => Ok(answered),
-                () = stalled(outcome, within, self.patience.stall) => Err("the body stood still"),
+                answered = self.pool.send(address, request, None) => answered,
+                () = stalled(outcome, within, self.patience.stall) => Err(Failure::Stalled),
             },
         };
-        match answered {
-            Ok(Ok(response)) => Ok(response),
-            Ok(Err(error)) => Err(match outcome.and_then(Outcome::failure) {
-                Some(failure) => failure.clone(),
-                None => {
-                    tracing::warn!(error = %Chain(&error), "the engine cannot be reached");
-                    S3Error {
-                        undone: matches!(error, pool::Failure::Connect(_)),
-                        ..S3Error::new(Code::ServiceUnavailable).retry_after(1)
-                    }
+        let failure = match answered {
+            Ok(response) => return Ok(response),
+            Err(failure) => failure,
+        };
+        let told = outcome.and_then(Outcome::failure).cloned();
+        Err(match failure {
+            Failure::Late | Failure::Stalled => {
+                tracing::warn!(reason = %failure, "the engine was given up on");
+                told.unwrap_or_else(|| Code::ServiceUnavailable.into())
+            }
+            Failure::Connect(_) | Failure::Send(_) => told.unwrap_or_else(|| {
+                tracing::warn!(error = %Chain(&failure), "the engine cannot be reached");
+                S3Error {
+                    undone: matches!(failure, Failure::Connect(_)),
+                    ..S3Error::new(Code::ServiceUnavailable).retry_after(1)
                 }
             }),
-            Err(reason) => {
-                tracing::warn!(reason, "the engine was given up on");
-                Err(outcome
-                    .and_then(Outcome::failure)
-                    .cloned()
-                    .unwrap_or_else(|| S3Error::new(Code::ServiceUnavailable)))
-            }
-        }
+        })
     }
 }
 

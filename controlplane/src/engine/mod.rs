@@ -10,7 +10,6 @@ mod register;
 
 use std::time::Duration;
 
-use anyhow::Context;
 use aws_credential_types::Credentials;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -52,12 +51,22 @@ pub(crate) enum Removed {
     NotEmpty,
 }
 
+/// `http://host[:port]` or `https://host[:port]`, and nothing behind it.
+pub(crate) fn is_endpoint(text: &str) -> bool {
+    text.trim_end_matches('/')
+        .parse::<http::Uri>()
+        .is_ok_and(|url| {
+            let plain = url.path() == "/" && url.query().is_none();
+            let host = url.authority().is_some_and(|a| !a.as_str().contains('@'));
+            matches!(url.scheme_str(), Some("http" | "https")) && plain && host
+        })
+}
+
 impl Engine {
     pub(crate) fn new(config: &EngineConfig) -> anyhow::Result<Self> {
-        let endpoint: http::Uri = config.endpoint.parse().context("the engine's endpoint")?;
         anyhow::ensure!(
-            matches!(endpoint.scheme_str(), Some("http" | "https")) && endpoint.host().is_some(),
-            "the engine's endpoint is http://host:port or https://host[:port], not {}",
+            is_endpoint(&config.endpoint),
+            "the engine's endpoint is http://host[:port] or https://host[:port] without a path, not {}",
             config.endpoint
         );
         anyhow::ensure!(

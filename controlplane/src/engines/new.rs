@@ -1,9 +1,9 @@
 //! What an operator says of a new engine: read, refused by the field that is wrong, and brought into the form in which it
 //! is kept.
 
-use http::Uri;
 use serde::Deserialize;
 
+use crate::engine::is_endpoint;
 use crate::{EngineConfig, Error, PlacementKind};
 
 const MAX_NAME: usize = 40;
@@ -88,12 +88,7 @@ pub(super) fn configuration(new: New) -> Result<EngineConfig, Error> {
 /// `http://host[:port]` or `https://host[:port]`, and nothing behind it.
 fn check_endpoint(text: &str) -> Result<String, Error> {
     let text = text.trim().trim_end_matches('/');
-    let good = text.parse::<Uri>().is_ok_and(|url| {
-        let plain = url.path() == "/" && url.query().is_none();
-        let authority = url.authority().is_some_and(|a| !a.as_str().contains('@'));
-        matches!(url.scheme_str(), Some("http" | "https")) && plain && authority
-    });
-    if good {
+    if is_endpoint(text) {
         return Ok(text.to_owned());
     }
     let message = "It is http://host[:port] or https://host[:port], without a path.";

@@ -46,11 +46,7 @@ pub fn authenticate_form(
         signing_key,
     } = holder(&claim, tenants, shared, now)?;
     if !sigv4::signatures_equal(&sigv4::signature(&signing_key, policy), claim.signature) {
-        let whose = || Whose {
-            tenant_id: tenant.id().to_owned(),
-            access_key_id: claim.credential.access_key_id.to_owned(),
-            bucket: String::new(),
-        };
+        let whose = || Whose::new(&tenant, claim.credential.access_key_id, None);
         return Err(S3Error::new(Code::SignatureDoesNotMatch)
             .by(Rule::Signature)
             .attributed(whose)
@@ -59,7 +55,7 @@ pub fn authenticate_form(
             .detail("SignatureProvided", claim.signature));
     }
     Ok(Identity {
-        access_key_id: claim.credential.access_key_id.to_owned(),
+        access_key_id: claim.credential.access_key_id.into(),
         tenant,
         payload: PayloadHash::Unsigned,
         chunks: None,

@@ -105,11 +105,17 @@ fn sent(key: &str, prefix: &str, query: &Query) {
     let mut to_engine =
         EngineRequest::new(place.engine, Method::GET, place.engine_bucket()).key(engine_key);
     to_engine.query = query.pairs().to_vec();
-    let Ok(signed) = sign(&to_engine, EngineBody::Empty, now()) else {
+    let host = HeaderValue::from_static("127.0.0.1:1");
+    let Ok(signed) = sign(&to_engine, &host, EngineBody::Empty, now()) else {
         panic!("a request that was admitted cannot be sent");
     };
     let uri = signed.uri();
-    assert_eq!(uri.authority().map(|a| a.as_str()), Some("127.0.0.1:1"));
+    assert_eq!(
+        uri.authority(),
+        None,
+        "where it goes is not the client's to say"
+    );
+    assert_eq!(signed.headers().get("host"), Some(&host));
     let path = decode(uri.path()).map_err(|error| error.code);
     assert_eq!(path, Ok(format!("/vt-0/{prefix}{key}")));
     let asked = Query::parse(uri.query().unwrap_or("")).map_err(|error| error.code);

@@ -1,6 +1,8 @@
 //! What one entry of the journal says, and how it is written: a kind, then fields of fixed or 7-bit-grouped length.
 //! What is written here is read by later versions too: kinds and their fields stay as they are.
 
+use std::sync::Arc;
+
 use sha2::{Digest, Sha256};
 use wire::RequestClass;
 
@@ -27,7 +29,7 @@ pub struct Answered {
     pub tenant: Id,
     pub bucket: Id,
     /// Empty for strangers.
-    pub access_key_id: String,
+    pub access_key_id: Arc<str>,
     pub class: RequestClass,
     pub requests: u64,
     /// Decoded bytes of the request's body.
@@ -141,7 +143,7 @@ impl Answered {
         let hour = fields.number()?.try_into().ok()?;
         let (tenant, bucket) = (fields.id()?, fields.id()?);
         let length = fields.number()?.try_into().ok()?;
-        let access_key_id = String::from_utf8(fields.take(length)?.to_vec()).ok()?;
+        let access_key_id = str::from_utf8(fields.take(length)?).ok()?.into();
         let class = match fields.byte()? {
             b'a' => RequestClass::A,
             b'b' => RequestClass::B,

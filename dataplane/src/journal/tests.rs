@@ -217,7 +217,7 @@ fn any_entry() -> impl Strategy<Value = Entry> {
                 hour,
                 tenant,
                 bucket,
-                access_key_id,
+                access_key_id: access_key_id.into(),
                 class,
                 requests,
                 bytes_in,

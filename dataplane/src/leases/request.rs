@@ -101,7 +101,7 @@ pub(super) fn as_stored(claim: &Claim) -> Option<Answered> {
         hour: claim.hour,
         tenant: claim.tenant,
         bucket: claim.bucket,
-        access_key_id: String::new(),
+        access_key_id: "".into(),
         class: wire::RequestClass::A,
         requests: 0,
         bytes_in: 0,

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dashmap::DashMap;
+use foldhash::fast::RandomState;
 use wire::{Allotment, Allotted, Demand, HeldShares, Limits, Shares, TenantShares, WHOLE};
 
 pub use over::Over;
@@ -24,7 +25,7 @@ pub use tenant::{TenantLimiter, UnderWay};
 
 /// The limiters of every tenant that was here lately, and what this node was told of its shares.
 pub struct Limiters {
-    live: DashMap<String, Arc<TenantLimiter>>,
+    live: DashMap<String, Arc<TenantLimiter>, RandomState>,
     told: Mutex<Told>,
     /// Locked alone: what is written to it was decided before.
     disk: Mutex<Option<disk::Disk>>,
@@ -48,7 +49,7 @@ impl Default for Limiters {
     /// A node that was never told of any other holds everything.
     fn default() -> Self {
         Limiters {
-            live: DashMap::new(),
+            live: DashMap::default(),
             told: Mutex::new(Told {
                 number: 0,
                 floor: WHOLE,

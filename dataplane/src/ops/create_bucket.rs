@@ -22,7 +22,7 @@ pub async fn perform(mut call: Box<Call>) -> Answer {
         .control
         .create_bucket(&CreateBucket {
             tenant_id: call.identity.tenant.id().to_owned(),
-            access_key_id: call.identity.access_key_id.clone(),
+            access_key_id: call.identity.access_key_id.to_string(),
             name: name.clone(),
             request_id: call.request.id.clone(),
             object_lock: is(&call, "x-amz-bucket-object-lock-enabled", "true")?,

@@ -13,7 +13,7 @@ pub async fn perform(call: Box<Call>) -> Answer {
     gate::bucket(&call.identity.tenant, call.bucket_name()?, Effect::Delete)?;
     let request = DeleteBucket {
         tenant_id: call.identity.tenant.id().to_owned(),
-        access_key_id: call.identity.access_key_id.clone(),
+        access_key_id: call.identity.access_key_id.to_string(),
         name: call.bucket_name()?.to_owned(),
         request_id: call.request.id.clone(),
     };

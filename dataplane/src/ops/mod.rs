@@ -32,7 +32,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
-use hyper::body::Incoming;
 
 use crate::authenticate::{Identity, PayloadHash};
 use crate::body::Content;
@@ -49,7 +48,7 @@ use crate::request::S3Request;
 use crate::seal::Owner;
 use crate::source::Source;
 use crate::tenants::Shared;
-use crate::upstream::{EngineRequest, Upstream};
+use crate::upstream::{EngineAnswer, EngineRequest, Upstream};
 use crate::usage::Changes;
 use crate::xml::Element;
 
@@ -220,7 +219,7 @@ impl Call {
         Ok(Standing {
             node: self.node.clone(),
             tenant_id: self.identity.tenant.id().to_owned(),
-            access_key_id: self.identity.access_key_id.clone(),
+            access_key_id: self.identity.access_key_id.to_string(),
             bucket_id: bucket.id.clone(),
             bucket_name: bucket.name.clone(),
             operation: self.operation,
@@ -228,7 +227,10 @@ impl Call {
     }
 
     /// Sends to the engine and awaits the head of a successful answer.
-    pub async fn send(&self, request: EngineRequest<'_>) -> Result<Response<Incoming>, S3Error> {
+    pub async fn send(
+        &self,
+        request: EngineRequest<'_>,
+    ) -> Result<Response<EngineAnswer>, S3Error> {
         let (now, shared) = (self.node.clock.now(), self.node.tenants.shared());
         self.upstream
             .send(as_it_is_now(&shared, request), now)
@@ -286,7 +288,7 @@ impl Call {
     pub async fn set(&self, setting: wire::BucketSetting) -> Result<(), S3Error> {
         let request = wire::SetBucket {
             tenant_id: self.identity.tenant.id().to_owned(),
-            access_key_id: self.identity.access_key_id.clone(),
+            access_key_id: self.identity.access_key_id.to_string(),
             name: self.bucket_name()?.to_owned(),
             request_id: self.request.id.clone(),
             setting,

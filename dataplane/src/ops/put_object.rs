@@ -3,7 +3,6 @@
 
 use http::header::{ETAG, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use hyper::body::Incoming;
 
 use super::get_object::part_number;
 use super::quota::Wanted;
@@ -15,7 +14,7 @@ use crate::headers::answer_about_encryption;
 use crate::integrity::Algorithm;
 use crate::journal::Change;
 use crate::payload::{Outcome, Payload};
-use crate::upstream::{EngineBody, EngineRequest};
+use crate::upstream::{EngineAnswer, EngineBody, EngineRequest};
 use crate::usage::look::{self, Look};
 
 pub async fn perform(mut call: Box<Call>) -> Answer {
@@ -130,7 +129,7 @@ async fn exchange(
     mut request: EngineRequest<'_>,
     mut payload: Box<Payload>,
     change: Change,
-) -> Result<(Result<Response<Incoming>, S3Error>, Look), S3Error> {
+) -> Result<(Result<Response<EngineAnswer>, S3Error>, Look), S3Error> {
     let place = call.place()?;
     let engine_key = request.key.clone().unwrap_or_default();
     let replaces = matches!(change, Change::Stored { .. }) && !only_if_new(call);

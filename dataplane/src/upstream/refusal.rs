@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use http::{HeaderMap, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 
-use super::Denial;
+use super::{Denial, EngineAnswer};
 use crate::error::{Code, EngineVersion, S3Error};
 use crate::xml;
 
 const MAX_ERROR_DOCUMENT: usize = 64 * 1024;
 
 pub async fn refusal(
-    response: Response<Incoming>,
+    response: Response<EngineAnswer>,
     head_only: bool,
     denial: Denial,
     stall: Duration,
@@ -40,7 +39,7 @@ fn version(headers: &HeaderMap) -> Option<EngineVersion> {
 }
 
 async fn read(
-    response: Response<Incoming>,
+    response: Response<EngineAnswer>,
     head_only: bool,
     denial: Denial,
     stall: Duration,
@@ -81,7 +80,7 @@ async fn read(
     }
 }
 
-async fn code(response: Response<Incoming>, stall: Duration) -> Option<String> {
+async fn code(response: Response<EngineAnswer>, stall: Duration) -> Option<String> {
     let body = Limited::new(response.into_body(), MAX_ERROR_DOCUMENT).collect();
     let body = tokio::time::timeout(stall, body).await.ok()?.ok()?;
     let document = xml::parse(&body.to_bytes()).ok()?;

@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::header::{AUTHORIZATION, HOST, HeaderName};
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Uri};
 use sigv4::{CanonicalRequest, CredentialScope};
 
@@ -17,23 +19,18 @@ static X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content
 /// Every header that goes is signed. The request stays as it is: it may have to be signed again.
 pub fn sign(
     request: &EngineRequest<'_>,
+    host: &HeaderValue,
     body: EngineBody,
     now: DateTime<Utc>,
 ) -> Result<http::Request<EngineBody>, S3Error> {
     let engine = request.engine;
-    let misconfigured = |what: &str| {
+    let signing_key = engine.signing_keys.on(now.date_naive()).ok_or_else(|| {
         tracing::error!(
             engine = engine.id,
-            what,
-            "the engine's configuration cannot be used"
+            "no signing key for the engine and today"
         );
         S3Error::new(Code::ServiceUnavailable)
-    };
-    let today = now.date_naive();
-    let signing_key = engine
-        .signing_keys
-        .on(today)
-        .ok_or_else(|| misconfigured("no signing key for today"))?;
+    })?;
     let path = match &request.key {
         Some(key) => {
             let key = sigv4::uri_encode(key.as_bytes(), false);
@@ -41,18 +38,15 @@ pub fn sign(
         }
         None => ["/", request.bucket].concat(),
     };
-    let mut uri = [engine.endpoint.trim_end_matches('/'), &path].concat();
+    let mut target = path.clone();
     for (i, (name, value)) in request.query.iter().enumerate() {
-        uri.push(if i == 0 { '?' } else { '&' });
-        uri.push_str(&sigv4::uri_encode(name.as_bytes(), true));
-        uri.push('=');
-        uri.push_str(&sigv4::uri_encode(value.as_bytes(), true));
+        target.push(if i == 0 { '?' } else { '&' });
+        target.push_str(&sigv4::uri_encode(name.as_bytes(), true));
+        target.push('=');
+        target.push_str(&sigv4::uri_encode(value.as_bytes(), true));
     }
-    let uri: Uri = uri.try_into().map_err(|_| misconfigured("not a URL"))?;
-    let host = uri
-        .authority()
-        .ok_or_else(|| misconfigured("no host in the endpoint"))?
-        .as_str();
+    let target = PathAndQuery::from_maybe_shared(Bytes::from(target))
+        .map_err(|_| S3Error::new(Code::InvalidURI))?;
     let timestamp = timestamp::write(now);
 
     let invalid = |_| S3Error::new(Code::InvalidArgument);
@@ -63,7 +57,7 @@ pub fn sign(
             .iter()
             .map(|(name, value)| (name.clone(), value.clone())),
     );
-    headers.append(HOST, HeaderValue::from_str(host).map_err(invalid)?);
+    headers.append(HOST, host.clone());
     let date = HeaderValue::from_str(&timestamp).map_err(invalid)?;
     headers.append(&X_AMZ_DATE, date);
     let hash = match &request.payload_hash {
@@ -100,7 +94,7 @@ pub fn sign(
 
     let mut signed = http::Request::new(body);
     *signed.method_mut() = request.method.clone();
-    *signed.uri_mut() = uri;
+    *signed.uri_mut() = Uri::from(target);
     *signed.headers_mut() = headers;
     Ok(signed)
 }
@@ -118,15 +112,15 @@ mod tests {
             .unwrap()
             .to_utc();
         let mut settings = settings(1);
-        settings.engines[0].endpoint = "http://127.0.0.1:1234".into();
+        let host = HeaderValue::from_static("127.0.0.1:1234");
         settings.engines[0].signing_keys = key("E", &[now.date_naive()]).signing_keys;
         let request = EngineRequest::new(&settings.engines[0], Method::GET, "vt-1")
             .key("a b//%2e/é".into())
             .query("prefix", "x/&y");
-        let signed = sign(&request, EngineBody::Empty, now).unwrap();
+        let signed = sign(&request, &host, EngineBody::Empty, now).unwrap();
         assert_eq!(
             signed.uri().to_string(),
-            "http://127.0.0.1:1234/vt-1/a%20b//%252e/%C3%A9?prefix=x%2F%26y"
+            "/vt-1/a%20b//%252e/%C3%A9?prefix=x%2F%26y"
         );
         assert_eq!(signed.headers()["host"], "127.0.0.1:1234");
         let authorization = signed.headers()["authorization"].to_str().unwrap();
@@ -137,7 +131,9 @@ mod tests {
         let stale = EngineRequest::new(&settings.engines[0], Method::GET, "vt-1");
         let later = now + chrono::TimeDelta::days(1);
         assert_eq!(
-            sign(&stale, EngineBody::Empty, later).err().map(|e| e.code),
+            sign(&stale, &host, EngineBody::Empty, later)
+                .err()
+                .map(|e| e.code),
             Some(Code::ServiceUnavailable)
         );
     }

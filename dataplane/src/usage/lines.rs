@@ -1,13 +1,14 @@
 //! A closed segment as the batch that is sent: its entries added up. The same entries give the same lines.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use wire::{Freed, RequestClass, Resource, Taken, UploadChange, UploadEnd, UsageLine};
 
 use crate::journal::{Answered, Change, Entry, Id};
 use crate::leases;
 
-type Key = (u32, Id, Id, String, RequestClass);
+type Key = (u32, Id, Id, Arc<str>, RequestClass);
 
 #[derive(Default)]
 struct Sum {
@@ -127,7 +128,7 @@ fn line(((hour, tenant, bucket, access_key_id, class), sum): (Key, Sum)) -> Usag
         hour,
         tenant_id: format!("{tenant:032x}"),
         bucket_id,
-        access_key_id,
+        access_key_id: access_key_id.to_string(),
         class,
         requests: sum.requests,
         bytes_in: sum.bytes_in,

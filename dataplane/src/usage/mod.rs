@@ -25,7 +25,7 @@ pub struct Meter {
     node: Arc<Node>,
     tenant: Id,
     bucket: Id,
-    access_key_id: String,
+    access_key_id: Arc<str>,
     class: RequestClass,
     changes: Arc<Changes>,
     held: Arc<Held>,

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::http::StatusCode;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
 
 use super::assert_tells_nothing;
 use crate::world::World;
@@ -188,4 +188,70 @@ async fn row_31_an_engine_that_stops_in_the_middle_is_given_up_on() {
     let (world, _) = broken(Then::HoldsOn(refusal)).await;
     let answer = world.a.get("/abkt/k").await;
     assert_eq!((answer.status, answer.code()), (404, "NoSuchKey"));
+}
+
+const UPLOAD: usize = 3_000_000;
+
+/// Refuses everything as soon as it has heard the head, and takes the body all the same.
+async fn refuse_early(stream: TcpStream, taken: mpsc::UnboundedSender<bool>) {
+    const REFUSAL: &str = "<Error><Code>PreconditionFailed</Code></Error>";
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if stream.read_line(&mut head).await.unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let (status, body) = match head.starts_with("HEAD") {
+            true => ("404 Not Found", ""),
+            false => ("412 Precondition Failed", REFUSAL),
+        };
+        let length = body.len();
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        if head.starts_with("PUT") {
+            let body = stream.read_exact(&mut vec![0; UPLOAD]).await;
+            let _ = taken.send(body.is_ok());
+        }
+    }
+}
+
+/// Whether the answer that comes is the refusal.
+async fn is_refused(stream: &mut TcpStream) -> bool {
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"</Error>") {
+        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "cut off");
+    }
+    crate::client::parse(&answer).status == 412
+}
+
+#[tokio::test]
+async fn a_client_whose_upload_is_refused_early_is_told_and_not_cut_off() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (tell, mut taken) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(refuse_early(stream, tell.clone()));
+        }
+    });
+    let world = World::with(|snapshot| snapshot.settings.engines[0].endpoint = endpoint).await;
+    let body = vec![b'x'; UPLOAD];
+    let kept = |(_, head): (String, String)| head.replace("connection: close\r\n", "");
+
+    let mut stream = TcpStream::connect(world.a.address).await.unwrap();
+    let upload = world.a.call("PUT", "/abkt/k").body(&body);
+    let upload = kept(upload.head());
+    stream.write_all(upload.as_bytes()).await.unwrap();
+    let (first, rest) = body.split_at(UPLOAD / 2);
+    stream.write_all(first).await.unwrap();
+    assert!(is_refused(&mut stream).await);
+
+    // It sends on, as clients do that have not looked yet.
+    stream.write_all(rest).await.unwrap();
+    assert_eq!(taken.recv().await, Some(true));
+    let next = kept(world.a.call("GET", "/abkt/k").head());
+    stream.write_all(next.as_bytes()).await.unwrap();
+    assert!(is_refused(&mut stream).await, "the connection is as it was");
 }
