@@ -147,6 +147,26 @@ async fn an_answer_that_nobody_reads_to_its_end_closes_its_connection() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_there_to_its_end_gives_its_connection_back_unread() {
+    let (pool, engine, address) = begin().await;
+    let serve = async {
+        let (mut stream, _) = engine.accept().await.unwrap();
+        for _ in 0..2 {
+            head(&mut stream).await;
+            stream.write_all(ANSWER).await.unwrap();
+        }
+        stream
+    };
+    let asking = async {
+        for _ in 0..2 {
+            drop(ask(&pool, &address).await.unwrap());
+            assert_eq!(idle(&pool), 1);
+        }
+    };
+    tokio::join!(serve, asking);
+}
+
+#[tokio::test]
 async fn a_connection_that_the_engine_closed_is_replaced() {
     let (pool, engine, address) = begin().await;
     for _ in 0..3 {
