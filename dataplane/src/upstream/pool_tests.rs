@@ -46,6 +46,14 @@ async fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(read).unwrap()
 }
 
+/// Takes one connection, and answers its first request so.
+async fn answer_one(engine: &TcpListener, answer: &[u8]) -> TcpStream {
+    let (mut stream, _) = engine.accept().await.unwrap();
+    head(&mut stream).await;
+    stream.write_all(answer).await.unwrap();
+    stream
+}
+
 #[test]
 fn an_endpoint_is_the_url_of_a_host() {
     let address = Address::read("https://s3.example.com:8443/").unwrap();
@@ -134,12 +142,7 @@ async fn an_answer_without_a_length_or_without_a_body_gives_its_connection_back_
 #[tokio::test]
 async fn an_answer_that_nobody_reads_to_its_end_closes_its_connection() {
     let (pool, engine, address) = begin().await;
-    let serve = async {
-        let (mut stream, _) = engine.accept().await.unwrap();
-        head(&mut stream).await;
-        stream.write_all(&ANSWER[..ANSWER.len() - 1]).await.unwrap();
-        stream
-    };
+    let serve = answer_one(&engine, &ANSWER[..ANSWER.len() - 1]);
     let (mut stream, answer) = tokio::join!(serve, ask(&pool, &address));
     drop(answer.unwrap());
     assert_eq!(idle(&pool), 0);
@@ -170,12 +173,7 @@ async fn an_answer_that_is_there_to_its_end_gives_its_connection_back_unread() {
 async fn a_connection_that_the_engine_closed_is_replaced() {
     let (pool, engine, address) = begin().await;
     for _ in 0..3 {
-        let serve = async {
-            let (mut stream, _) = engine.accept().await.unwrap();
-            head(&mut stream).await;
-            stream.write_all(ANSWER).await.unwrap();
-            stream
-        };
+        let serve = answer_one(&engine, ANSWER);
         let (stream, ()) = tokio::join!(serve, ask_whole(&pool, &address));
         assert_eq!(idle(&pool), 1);
         drop(stream);
@@ -230,12 +228,7 @@ async fn whoever_says_nothing_is_given_up_on() {
 #[tokio::test]
 async fn an_idle_connection_is_closed_in_the_end_and_its_engine_forgotten() {
     let (pool, engine, address) = begin().await;
-    let serve = async {
-        let (mut stream, _) = engine.accept().await.unwrap();
-        head(&mut stream).await;
-        stream.write_all(ANSWER).await.unwrap();
-        stream
-    };
+    let serve = answer_one(&engine, ANSWER);
     let (mut stream, ()) = tokio::join!(serve, ask_whole(&pool, &address));
     for _ in 1..IDLE {
         lock(&pool.kept).sweep();
@@ -257,11 +250,7 @@ async fn an_idle_connection_is_closed_in_the_end_and_its_engine_forgotten() {
 #[tokio::test]
 async fn what_the_engine_closed_is_not_kept() {
     let (pool, engine, address) = begin().await;
-    let serve = async {
-        let (mut stream, _) = engine.accept().await.unwrap();
-        head(&mut stream).await;
-        stream.write_all(ANSWER).await.unwrap();
-    };
+    let serve = async { drop(answer_one(&engine, ANSWER).await) };
     tokio::join!(serve, ask_whole(&pool, &address));
     while idle(&pool) > 0 {
         for engine in &mut lock(&pool.kept).engines {
