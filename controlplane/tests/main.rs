@@ -16,7 +16,6 @@ mod buckets;
 mod console;
 mod database;
 mod deletion;
-mod deletion_billing;
 mod diagnosis;
 mod drain;
 mod drift;

@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 use wire::TenantStatus;
 
-use crate::deletion::delete;
+use super::delete;
 use crate::plane::PASSWORD;
 use crate::standin::{PAYS, World};
 
