@@ -143,7 +143,7 @@ fn list(store: &Store, bucket: &str, query: &str) -> Response<Full<Bytes>> {
     }
     for key in keys {
         let key = if encode {
-            sigv4::uri_encode(key.as_bytes(), false)
+            sigv4::uri_encode(key.as_bytes(), false).into_owned()
         } else {
             key
         };

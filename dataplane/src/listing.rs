@@ -31,7 +31,7 @@ impl Encoding {
     pub fn write(self, text: &str) -> Cow<'_, str> {
         match self {
             Encoding::Plain => Cow::Borrowed(text),
-            Encoding::Url => Cow::Owned(sigv4::uri_encode(text.as_bytes(), false)),
+            Encoding::Url => sigv4::uri_encode(text.as_bytes(), false),
         }
     }
 }

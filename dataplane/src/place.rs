@@ -4,7 +4,7 @@
 use wire::{Bucket, Engine};
 
 use crate::error::{Code, S3Error};
-use crate::request::MAX_KEY_BYTES;
+use crate::request::{MAX_KEY_BYTES, has_dot_segment};
 
 #[derive(Clone, Copy)]
 pub struct Place<'a> {
@@ -69,11 +69,6 @@ impl<'a> Place<'a> {
     pub fn strip<'k>(&self, engine_key: &'k str) -> Option<&'k str> {
         engine_key.strip_prefix(self.prefix())
     }
-}
-
-fn has_dot_segment(key: &str) -> bool {
-    key.split('/')
-        .any(|segment| segment == "." || segment == "..")
 }
 
 /// Engines that keep objects as files keep their own files beside them, and fold empty segments and turn backslashes into slashes; and in their listings

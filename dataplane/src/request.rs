@@ -158,16 +158,21 @@ fn size(headers: &HeaderMap) -> usize {
 }
 
 fn refuse_dot_segments(path: &str) -> Result<(), S3Error> {
-    match path
-        .split('/')
-        .any(|segment| segment == "." || segment == "..")
-    {
+    match has_dot_segment(path) {
         true => Err(S3Error::with(
             Code::InvalidURI,
             "A path must not hold the segments '.' or '..'.",
         )),
         false => Ok(()),
     }
+}
+
+/// Whether a segment between slashes is `.` or `..`.
+pub fn has_dot_segment(path: &str) -> bool {
+    // By bytes: every request is asked this, and most paths are short.
+    path.as_bytes()
+        .split(|byte| *byte == b'/')
+        .any(|segment| matches!(segment, b"." | b".."))
 }
 
 /// One host, however often it is said: the header is what is signed, the target's authority is what HTTP/2 has.

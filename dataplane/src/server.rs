@@ -206,7 +206,7 @@ async fn answer(
     request: Request<Incoming>,
     active: Active,
 ) -> Result<Response<AnswerBody>, Infallible> {
-    let id = format!("{:016X}", rand::random::<u64>());
+    let id = hex::encode_upper(rand::random::<[u8; 8]>());
     let method = request.method().clone();
     let resource = request.uri().path().to_owned();
     // Whoever stands in front may have read another length: nothing after such a request is believed to be one.

@@ -7,9 +7,9 @@ use chrono::{DateTime, Datelike as _, NaiveDate, Timelike as _, Utc};
 pub fn write(now: DateTime<Utc>) -> String {
     let mut out = write_day(now.date_naive());
     out.push('T');
-    push(&mut out, now.hour(), 2);
-    push(&mut out, now.minute(), 2);
-    push(&mut out, now.second(), 2);
+    for pair in [now.hour(), now.minute(), now.second()] {
+        push(&mut out, pair);
+    }
     out.push('Z');
     out
 }
@@ -22,15 +22,16 @@ pub fn day_of(timestamp: &str) -> &str {
 /// `yyyymmdd`.
 fn write_day(day: NaiveDate) -> String {
     let mut out = String::with_capacity("yyyymmddThhmmssZ".len());
-    push(&mut out, day.year().unsigned_abs(), 4);
-    push(&mut out, day.month(), 2);
-    push(&mut out, day.day(), 2);
+    let year = day.year().unsigned_abs();
+    for pair in [year / 100, year % 100, day.month(), day.day()] {
+        push(&mut out, pair);
+    }
     out
 }
 
-fn push(out: &mut String, number: u32, digits: u32) {
-    for at in (0..digits).rev() {
-        let digit = number / 10_u32.pow(at) % 10;
+/// Two digits.
+fn push(out: &mut String, number: u32) {
+    for digit in [number / 10 % 10, number % 10] {
         out.push(char::from_digit(digit, 10).unwrap_or('0'));
     }
 }

@@ -78,7 +78,7 @@ impl<'a> Credential<'a> {
     /// # Errors
     /// [`ParseError::MalformedCredential`], [`ParseError::MalformedDate`] or [`ParseError::BadTerminator`].
     pub fn parse(credential: &'a str) -> Result<Self, ParseError> {
-        let mut parts = credential.split('/');
+        let mut parts = split(credential, b'/');
         let mut next = || parts.next().ok_or(ParseError::MalformedCredential);
         let (access_key_id, date, region, service, terminator) =
             (next()?, next()?, next()?, next()?, next()?);
@@ -132,11 +132,9 @@ impl<'a> Authorization<'a> {
         let mut credential = Part::new("Credential");
         let mut signed_headers = Part::new("SignedHeaders");
         let mut signature = Part::new("Signature");
-        for part in rest.split(',').filter(|_| !rest.is_empty()) {
-            let (name, value) = part
-                .trim_matches(BLANKS)
-                .split_once('=')
-                .ok_or(ParseError::UnknownPart)?;
+        for part in split(rest, b',').filter(|_| !rest.is_empty()) {
+            let (name, value) =
+                split_once(part.trim_matches(BLANKS), b'=').ok_or(ParseError::UnknownPart)?;
             [&mut credential, &mut signed_headers, &mut signature]
                 .into_iter()
                 .find(|part| part.name == name)
@@ -156,7 +154,7 @@ impl<'a> Authorization<'a> {
 /// # Errors
 /// [`ParseError::MalformedSignedHeaders`] or [`ParseError::UnsortedSignedHeaders`].
 pub fn parse_signed_headers(names: &str) -> Result<Vec<&str>, ParseError> {
-    let names: Vec<&str> = names.split(';').collect();
+    let names: Vec<&str> = split(names, b';').collect();
     if !names.iter().all(|name| is_lower_case_header_name(name)) {
         return Err(ParseError::MalformedSignedHeaders);
     }
@@ -193,6 +191,23 @@ fn is_lower_case_header_name(name: &str) -> bool {
 /// fraction of the time.
 fn every(text: &str, is_good: impl Fn(u8) -> bool) -> bool {
     text.bytes().fold(true, |all, b| all & is_good(b))
+}
+
+/// As [`str::split_once`], by a byte that is ASCII: `memchr` finds that in a fraction of the time.
+fn split_once(text: &str, by: u8) -> Option<(&str, &str)> {
+    let at = memchr::memchr(by, text.as_bytes())?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
+}
+
+/// As [`str::split`], likewise.
+fn split(text: &str, by: u8) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let (part, others) = split_once(text, by).map_or((text, None), |(a, b)| (a, Some(b)));
+        rest = others;
+        Some(part)
+    })
 }
 
 /// The blanks that HTTP allows around a value.

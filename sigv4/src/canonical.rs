@@ -16,14 +16,14 @@ const RESERVED_IN_PATH: &AsciiSet = &RESERVED.remove(b'/');
 
 /// AWS's `UriEncode`: every byte but `A-Za-z0-9-._~` as `%XX` in upper case. A `/` stays if `encode_slash` is false.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
-pub fn uri_encode(bytes: &[u8], encode_slash: bool) -> String {
+/// What needs no encoding comes back as it is.
+pub fn uri_encode(bytes: &[u8], encode_slash: bool) -> Cow<'_, str> {
     let set = if encode_slash {
         RESERVED
     } else {
         RESERVED_IN_PATH
     };
-    // Bytes that need no encoding come back as they are, in one piece.
-    Cow::from(percent_encode(bytes, set)).into_owned()
+    percent_encode(bytes, set).into()
 }
 
 /// A request as its canonical form needs it.

@@ -241,7 +241,9 @@ pub fn headers(fields: &Fields, length: u64) -> Result<HeaderMap, S3Error> {
 /// The tags of a form are XML; those of a header are a query.
 fn tagging(document: &str) -> Result<String, S3Error> {
     let root = xml::parse(document.as_bytes()).map_err(|_| Code::MalformedXML)?;
-    let encode = |text: Option<&str>| sigv4::uri_encode(text.unwrap_or_default().as_bytes(), true);
+    fn encode(text: Option<&str>) -> std::borrow::Cow<'_, str> {
+        sigv4::uri_encode(text.unwrap_or_default().as_bytes(), true)
+    }
     let tags: Vec<String> = root
         .all("TagSet")
         .flat_map(|set| set.all("Tag"))

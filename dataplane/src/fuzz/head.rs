@@ -52,7 +52,7 @@ pub fn uri(input: &[u8]) {
     assert!(key_text.len() <= 1024 && !key_text.contains('\0'));
     assert!(!key_text.split('/').any(|s| s == "." || s == ".."));
 
-    let mut encoded = sigv4::uri_encode(parsed.path.as_bytes(), false);
+    let mut encoded = sigv4::uri_encode(parsed.path.as_bytes(), false).into_owned();
     encoded.push('?');
     encoded.push_str(&query_text(&parsed.query));
     if encoded.len() < 8192 {
@@ -82,7 +82,7 @@ pub fn uri(input: &[u8]) {
 }
 
 fn query_text(query: &Query) -> String {
-    let encode = |text: &str| sigv4::uri_encode(text.as_bytes(), true);
+    let encode = |text: &str| sigv4::uri_encode(text.as_bytes(), true).into_owned();
     let pairs = query.pairs().iter();
     let pairs: Vec<_> = pairs
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
@@ -320,7 +320,7 @@ pub fn copy_source(input: &[u8]) {
     let Ok(source) = copy_source::parse(text) else {
         return;
     };
-    let encode = |text: &str, slashes| sigv4::uri_encode(text.as_bytes(), slashes);
+    let encode = |text: &str, slashes| sigv4::uri_encode(text.as_bytes(), slashes).into_owned();
     let version = |id: &String| format!("?versionId={}", encode(id, true));
     let version = source.version_id.as_ref().map(version).unwrap_or_default();
     let written = format!(

@@ -1,11 +1,11 @@
 //! What an operation asks of the tenant's quotas before anything of it goes to an engine.
 
-use chrono::{DateTime, Utc};
 use http::{Method, header};
 use wire::Limits;
 
 use super::Call;
 use crate::body::Content;
+use crate::clock::Clock;
 use crate::error::{Code, S3Error};
 use crate::leases::{self, Claim, Held, number};
 use crate::node::Node;
@@ -40,8 +40,7 @@ impl Call {
     /// Promised before anything goes to an engine, and on disk. Refused: `QuotaExceeded`, or 503 where nobody knows.
     pub async fn reserve(&self, wanted: Wanted) -> Result<(), S3Error> {
         let tenant = &self.identity.tenant;
-        let now = self.node.clock.now();
-        let Some(blank) = blank(tenant.id(), &tenant.document.limits, now)? else {
+        let Some(blank) = blank(tenant.id(), &tenant.document.limits, &self.node.clock)? else {
             return Ok(());
         };
         let claim = Claim {
@@ -99,8 +98,7 @@ pub async fn reserve_answer(
     held: &Held,
     content: &Content,
 ) -> Result<(), S3Error> {
-    let now = node.clock.now();
-    let Some(blank) = blank(tenant.id(), &tenant.document.limits, now)? else {
+    let Some(blank) = blank(tenant.id(), &tenant.document.limits, &node.clock)? else {
         return Ok(());
     };
     let claim = Claim {
@@ -122,10 +120,11 @@ fn names(list: &str, etag: &str) -> bool {
 }
 
 /// The claim of a request of this tenant that needs nothing yet; `None`: the tenant has no quota.
-pub fn blank(tenant: &str, limits: &Limits, now: DateTime<Utc>) -> Result<Option<Claim>, S3Error> {
+fn blank(tenant: &str, limits: &Limits, clock: &Clock) -> Result<Option<Claim>, S3Error> {
     let Some(leased) = leases::leased(limits) else {
         return Ok(None);
     };
+    let now = clock.now();
     Ok(Some(Claim {
         tenant: number(tenant).ok_or(Code::InternalError)?,
         hour: leases::hour(now),

@@ -13,6 +13,9 @@ use super::{EngineBody, EngineRequest};
 use crate::error::{Code, S3Error};
 use crate::timestamp;
 
+/// Longer than most paths with their queries, in bytes.
+const TARGET: usize = 256;
+
 static X_AMZ_DATE: HeaderName = HeaderName::from_static("x-amz-date");
 static X_AMZ_CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
@@ -31,22 +34,20 @@ pub fn sign(
         );
         S3Error::new(Code::ServiceUnavailable)
     })?;
-    let path = match &request.key {
-        Some(key) => {
-            let key = sigv4::uri_encode(key.as_bytes(), false);
-            ["/", request.bucket, "/", &key].concat()
-        }
-        None => ["/", request.bucket].concat(),
-    };
-    let mut target = path.clone();
+    let mut target = String::with_capacity(TARGET);
+    target.push('/');
+    target.push_str(request.bucket);
+    if let Some(key) = &request.key {
+        target.push('/');
+        target.push_str(&sigv4::uri_encode(key.as_bytes(), false));
+    }
+    let path = target.len();
     for (i, (name, value)) in request.query.iter().enumerate() {
         target.push(if i == 0 { '?' } else { '&' });
         target.push_str(&sigv4::uri_encode(name.as_bytes(), true));
         target.push('=');
         target.push_str(&sigv4::uri_encode(value.as_bytes(), true));
     }
-    let target = PathAndQuery::from_maybe_shared(Bytes::from(target))
-        .map_err(|_| S3Error::new(Code::InvalidURI))?;
     let timestamp = timestamp::write(now);
 
     let invalid = |_| S3Error::new(Code::InvalidArgument);
@@ -71,7 +72,7 @@ pub fn sign(
         .collect();
     let canonical = CanonicalRequest {
         method: request.method.as_str(),
-        path: &path,
+        path: target.get(..path).unwrap_or_default(),
         query: &request.query,
         headers: &values,
         signed_headers: &[],
@@ -91,6 +92,8 @@ pub fn sign(
     );
     let authorization = HeaderValue::try_from(authorization).map_err(invalid)?;
     headers.append(AUTHORIZATION, authorization);
+    let target = PathAndQuery::from_maybe_shared(Bytes::from(target))
+        .map_err(|_| S3Error::new(Code::InvalidURI))?;
 
     let mut signed = http::Request::new(body);
     *signed.method_mut() = request.method.clone();

@@ -164,12 +164,10 @@ impl Changes {
 
 /// 32 hexadecimal digits as a number.
 fn id(text: &str) -> Id {
-    let mut bytes = [0; size_of::<Id>()];
-    if hex::decode_to_slice(text, &mut bytes).is_ok() {
-        return Id::from_be_bytes(bytes);
-    }
-    tracing::error!(id = text, "usage cannot be booked under an id that is none");
-    0
+    leases::number(text).unwrap_or_else(|| {
+        tracing::error!(id = text, "usage cannot be booked under an id that is none");
+        0
+    })
 }
 
 #[cfg(test)]

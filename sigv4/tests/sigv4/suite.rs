@@ -80,7 +80,7 @@ impl Received {
         Self {
             method: method.to_owned(),
             // The suite writes paths raw; S3's clients send them encoded.
-            path: uri_encode(path.as_bytes(), false),
+            path: uri_encode(path.as_bytes(), false).into_owned(),
             query: pairs
                 .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
                 .map(|(name, value)| (decode(name), decode(value)))

@@ -81,14 +81,11 @@ fn push_time(out: &mut String, now: DateTime<Utc>) {
     });
     // A leap second has more than a million of them, which are not written.
     let micros = now.timestamp_subsec_micros() % 1_000_000;
-    for at in (0..6).rev() {
-        push_digit(out, micros / 10_u32.pow(at) % 10);
-    }
+    // Seven digits, of which the first is not of the number.
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(1_000_000 + micros).get(1..);
+    out.push_str(digits.unwrap_or_default());
     out.push('Z');
-}
-
-fn push_digit(out: &mut String, digit: u32) {
-    out.push(char::from_digit(digit, 10).unwrap_or('0'));
 }
 
 fn needs_escapes(text: &str) -> bool {
@@ -102,10 +99,11 @@ fn needs_escapes(text: &str) -> bool {
 struct Line(String);
 
 impl Line {
+    /// Names stand in the program, and none needs escapes.
     fn name(&mut self, name: &str) {
-        self.0.push(',');
-        self.text(name);
-        self.0.push(':');
+        self.0.push_str(",\"");
+        self.0.push_str(name);
+        self.0.push_str("\":");
     }
 
     fn text(&mut self, text: &str) {
@@ -122,14 +120,8 @@ impl Line {
         let _ = write!(self.0, "{value}");
     }
 
-    fn number(&mut self, number: u64) {
-        let mut digits = 1;
-        while digits < 20 && number / 10_u64.pow(digits) > 0 {
-            digits += 1;
-        }
-        for at in (0..digits).rev() {
-            push_digit(&mut self.0, (number / 10_u64.pow(at) % 10) as u32);
-        }
+    fn number(&mut self, number: impl itoa::Integer) {
+        self.0.push_str(itoa::Buffer::new().format(number));
     }
 }
 
@@ -141,7 +133,7 @@ impl Visit for Line {
 
     fn record_i64(&mut self, field: &Field, value: i64) {
         self.name(field.name());
-        self.json(&value.into());
+        self.number(value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {

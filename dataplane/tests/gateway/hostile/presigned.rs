@@ -61,7 +61,7 @@ impl<'a> Presigned<'a> {
         let text = sigv4::string_to_sign(&timestamp, &scope, &canonical.hash());
         let key = sigv4::derive_signing_key(self.client.secret, &scope.date, "us-east-1", "s3");
         query.push(("X-Amz-Signature".into(), sigv4::signature(&key, &text)));
-        let encode = |text: &str| sigv4::uri_encode(text.as_bytes(), true);
+        let encode = |text: &str| sigv4::uri_encode(text.as_bytes(), true).into_owned();
         let pairs: Vec<String> = query
             .iter()
             .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
