@@ -405,5 +405,4 @@ fn payload_hash(text: &str) -> Result<PayloadHash, S3Error> {
 }
 
 #[cfg(test)]
-#[path = "authenticate_tests.rs"]
 mod tests;

@@ -29,7 +29,7 @@ fn refusal(more: &[(&str, &str)]) -> String {
 /// A setting is announced by the change of this file: `UPDATE_SETTINGS=1 cargo test -p vaultaire` writes it anew.
 #[test]
 fn the_list_of_settings_is_the_committed_one() {
-    let mut table = "# Settings by environment\n\nMade from `vaultaire/src/settings.rs`; a test holds the two together. \
+    let mut table = "# Settings by environment\n\nMade from `vaultaire/src/settings/names.rs`; a test holds the two together. \
                      What stands in [brackets] holds when nothing is set.\n\n| name | meaning |\n| --- | --- |\n"
         .to_owned();
     for (name, meaning) in SETTINGS {

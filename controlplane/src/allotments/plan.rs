@@ -333,5 +333,4 @@ fn is_at_floor(nodes: &[Node], row: &Row) -> bool {
 }
 
 #[cfg(test)]
-#[path = "plan_tests.rs"]
 mod tests;

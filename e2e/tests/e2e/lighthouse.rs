@@ -1,5 +1,5 @@
 //! Lighthouse on every page that a person sees first or daily, through `make lighthouse`, which writes the table.
-//! It takes minutes, and Node: `make test` looks at the same pages by its own means (`pages.rs`).
+//! It takes minutes, and Node: `make test` looks at the same pages by its own means (`pages/`).
 
 use std::fmt::Write as _;
 use std::fs;

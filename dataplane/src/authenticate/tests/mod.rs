@@ -1,12 +1,13 @@
 //! Signatures, scopes and clocks: each refusal beside the request that passes.
 
+mod client;
+
 use chrono::{DateTime, TimeDelta, Utc};
-use sigv4::CredentialScope;
 use wire::Snapshot;
 
+use self::client::Client;
 use super::*;
-use crate::request::tests::request;
-use crate::tenants::tests::{SECRET, document, key, settings};
+use crate::tenants::tests::{document, key, settings};
 
 const KEY: &str = "VLTTESTKEY0000000001";
 const HASH: &str = sigv4::EMPTY_SHA256;
@@ -31,147 +32,6 @@ fn tenants(change: impl FnOnce(&mut wire::AccessKey)) -> Tenants {
     };
     tenants.apply_snapshot(snapshot).unwrap();
     tenants
-}
-
-/// A client: signs what it is told, wrongly if it is told so.
-struct Client {
-    access_key_id: &'static str,
-    secret: &'static str,
-    at: DateTime<Utc>,
-    region: &'static str,
-    service: &'static str,
-    headers: Vec<(&'static str, String)>,
-    /// Sent, but left out of the signature.
-    unsigned: Vec<&'static str>,
-}
-
-impl Default for Client {
-    fn default() -> Self {
-        Client {
-            access_key_id: KEY,
-            secret: SECRET,
-            at: now(),
-            region: "us-east-1",
-            service: "s3",
-            headers: vec![
-                ("host", "s3.test:9000".into()),
-                ("x-amz-content-sha256", HASH.into()),
-            ],
-            unsigned: vec![],
-        }
-    }
-}
-
-impl Client {
-    fn header(mut self, name: &'static str, value: &str) -> Self {
-        self.headers.retain(|(n, _)| *n != name);
-        self.headers.push((name, value.into()));
-        self
-    }
-
-    fn timestamp(&self) -> String {
-        timestamp::write(self.at)
-    }
-
-    fn scope(&self) -> CredentialScope<'_> {
-        CredentialScope {
-            date: self.at.format("%Y%m%d").to_string().into(),
-            region: self.region.into(),
-            service: self.service.into(),
-        }
-    }
-
-    fn signing_key(&self) -> [u8; 32] {
-        sigv4::derive_signing_key(self.secret, &self.scope().date, self.region, self.service)
-    }
-
-    fn signed_names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self
-            .headers
-            .iter()
-            .map(|(n, _)| *n)
-            .filter(|n| !self.unsigned.contains(n))
-            .collect();
-        names.sort_unstable();
-        names
-    }
-
-    fn signature(
-        &self,
-        method: &str,
-        uri: &str,
-        query: &[(String, String)],
-        payload: &str,
-    ) -> String {
-        let parsed = request(method, uri, &[]).unwrap();
-        let headers: Vec<(&str, &[u8])> = self
-            .headers
-            .iter()
-            .map(|(n, v)| (*n, v.as_bytes()))
-            .collect();
-        let canonical = CanonicalRequest {
-            method,
-            path: &sigv4::uri_encode(parsed.path.as_bytes(), false),
-            query,
-            headers: &headers,
-            signed_headers: &self.signed_names(),
-            payload_hash: payload,
-        };
-        let text = sigv4::string_to_sign(&self.timestamp(), &self.scope(), &canonical.hash());
-        sigv4::signature(&self.signing_key(), &text)
-    }
-
-    /// A request signed in its header.
-    fn sign(mut self, method: &str, uri: &str) -> S3Request {
-        let timestamp = self.timestamp();
-        self = self.header("x-amz-date", &timestamp);
-        let payload = self
-            .headers
-            .iter()
-            .find(|(n, _)| *n == "x-amz-content-sha256")
-            .map(|(_, v)| v.clone());
-        let query = request(method, uri, &[]).unwrap().query.pairs().to_vec();
-        let signature = self.signature(method, uri, &query, payload.as_deref().unwrap_or(""));
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{}, SignedHeaders={}, Signature={signature}",
-            self.access_key_id,
-            self.scope(),
-            self.signed_names().join(";"),
-        );
-        self.headers.push(("authorization", authorization));
-        self.request(method, uri)
-    }
-
-    /// A presigned request.
-    fn presign(mut self, method: &str, path: &str, expires: &str) -> S3Request {
-        self.headers.retain(|(n, _)| *n != "x-amz-content-sha256");
-        let mut query = vec![
-            ("X-Amz-Algorithm".to_owned(), "AWS4-HMAC-SHA256".to_owned()),
-            (
-                "X-Amz-Credential".to_owned(),
-                format!("{}/{}", self.access_key_id, self.scope()),
-            ),
-            ("X-Amz-Date".to_owned(), self.timestamp()),
-            ("X-Amz-Expires".to_owned(), expires.to_owned()),
-            (
-                "X-Amz-SignedHeaders".to_owned(),
-                self.signed_names().join(";"),
-            ),
-        ];
-        let signature = self.signature(method, path, &query, "UNSIGNED-PAYLOAD");
-        query.push(("X-Amz-Signature".to_owned(), signature));
-        let query: Vec<String> = query
-            .iter()
-            .map(|(n, v)| format!("{n}={}", sigv4::uri_encode(v.as_bytes(), true)))
-            .collect();
-        self.request(method, &format!("{path}?{}", query.join("&")))
-    }
-
-    fn request(&self, method: &str, uri: &str) -> S3Request {
-        let headers: Vec<(&str, &str)> =
-            self.headers.iter().map(|(n, v)| (*n, v.as_str())).collect();
-        request(method, uri, &headers).unwrap()
-    }
 }
 
 fn check(request: &S3Request) -> Result<Identity, Code> {
