@@ -28,7 +28,8 @@ async fn probed(placement: PlacementKind, prepare: impl FnOnce(&Engine)) -> Engi
     found
 }
 
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
+    "newer_checksums",
     "versioning",
     "object_lock",
     "object_tagging",

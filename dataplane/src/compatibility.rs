@@ -88,7 +88,7 @@ fn remark(operation: Operation) -> &'static str {
             "A browser's form with a policy. The file must be the last field: S3 ignores fields behind it. A policy can be used for seven days."
         }
         PutObject => {
-            "Up to 5 GiB. Signed, unsigned and `aws-chunked` bodies, trailers, `Content-MD5`, CRC32, CRC32C, CRC64NVME, SHA-1, SHA-256; all verified. Engine: `If-Match`, `If-None-Match`, `x-amz-tagging`, `x-amz-server-side-encryption: AES256`, SSE-C; D, engine: object lock."
+            "Up to 5 GiB. Signed, unsigned and `aws-chunked` bodies, trailers, `Content-MD5`, checksums of all of S3's algorithms (CRC32, CRC32C, CRC64NVME, SHA1, SHA256, SHA512, MD5, XXHASH64, XXHASH3, XXHASH128); all verified. Engine: `If-Match`, `If-None-Match`, `x-amz-tagging`, `x-amz-server-side-encryption: AES256`, SSE-C; D, engine: object lock."
         }
         UploadPart | CompleteMultipartUpload | CreateMultipartUpload => {
             "As PutObject; checksums are handed on where the engine takes them."
@@ -127,7 +127,7 @@ pub fn table() -> String {
         .collect();
     let _ = write!(
         out,
-        "\nEvery other operation answers `501 NotImplemented`, and no engine hears of it. So do these subresources wherever\nno operation above claims them: {}.\n",
+        "\nEvery other operation answers `501 NotImplemented`, and no engine hears of it. So do these subresources wherever\nno operation above claims them: {}.\nSo does any other parameter of a request that writes or deletes, but for those that begin with `x-`, which S3 ignores\ntoo: nobody knows what it would have changed. Lists and reads ignore what they do not know.\n",
         named.join(", ")
     );
     out

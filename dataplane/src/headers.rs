@@ -3,8 +3,11 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use wire::EngineCapabilities;
+
 use crate::error::{Code, S3Error};
-use crate::operation::Operation;
+use crate::integrity::Algorithm;
+use crate::operation::{Effect, Operation};
 use crate::request::S3Request;
 
 /// S3's bound on user metadata, in bytes of names and values.
@@ -84,7 +87,7 @@ pub fn check(request: &S3Request, operation: Operation) -> Result<(), S3Error> {
         }
     }
     for (name, value) in request.query.pairs() {
-        check_hoisted(&name.to_ascii_lowercase(), value, operation)?;
+        check_parameter(name, value, operation)?;
     }
     if metadata > MAX_METADATA_BYTES {
         return Err(S3Error::new(Code::MetadataTooLarge)
@@ -131,7 +134,7 @@ fn is_taken_from_query(name: &str) -> bool {
 }
 
 /// What else stands in the query is not read there: one that would matter is refused.
-fn check_hoisted(name: &str, value: &str, operation: Operation) -> Result<(), S3Error> {
+fn check_parameter(name: &str, value: &str, operation: Operation) -> Result<(), S3Error> {
     const SIGNATURE: &[&str] = &[
         "algorithm",
         "credential",
@@ -140,19 +143,34 @@ fn check_hoisted(name: &str, value: &str, operation: Operation) -> Result<(), S3
         "signedheaders",
         "signature",
     ];
-    match name.strip_prefix("x-amz-") {
-        None => Ok(()),
+    let lower = name.to_ascii_lowercase();
+    let refused = || Err(S3Error::new(Code::NotImplemented).detail("Parameter", name));
+    match lower.strip_prefix("x-amz-") {
+        None if may_be_ignored(&lower, operation) || operation.has_parameter(name) => Ok(()),
+        None => refused(),
         Some(rest) if SIGNATURE.contains(&rest) => Ok(()),
-        Some(_) if is_taken_from_query(name) => Ok(()),
+        Some(_) if is_taken_from_query(&lower) => Ok(()),
         Some(rest)
             if rest.starts_with("copy-source")
                 || rest.ends_with("expected-bucket-owner")
                 || rest.starts_with("bypass") =>
         {
-            Err(S3Error::new(Code::NotImplemented).detail("Parameter", name))
+            refused()
         }
-        Some(_) => check_one(name, value, operation),
+        Some(_) => check_one(&lower, value, operation),
     }
+}
+
+/// Whether nothing is lost when nobody reads it. A word that is not known here may make of a write another one, which S3
+/// or an engine takes up some day: `DELETE /bucket/key?annotation` removes no object.
+fn may_be_ignored(name: &str, operation: Operation) -> bool {
+    // What JavaScript's SDK of version 2 puts beside the signature.
+    const HOISTED: &[&str] = &["cache-control", "content-md5", "content-type"];
+    // S3 does so with what begins with `x-`.
+    // Source: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/LogFormat.html#LogFormatCustom>
+    name.starts_with("x-")
+        || HOISTED.contains(&name)
+        || matches!(operation.effect(), Effect::List | Effect::Read)
 }
 
 fn check_one(name: &str, value: &str, operation: Operation) -> Result<(), S3Error> {
@@ -207,9 +225,31 @@ fn check_one(name: &str, value: &str, operation: Operation) -> Result<(), S3Erro
         _ if SSE_C.contains(&name) => allowed(uses_customer_key),
         _ if SSE_C_SOURCE.contains(&name) => allowed(copies),
         _ if name.starts_with("x-amz-grant-") => Err(Code::AccessControlListNotSupported.into()),
-        _ if UNDERSTOOD.contains(&name) || name.starts_with("x-amz-checksum-") => Ok(()),
+        "x-amz-checksum-algorithm" | "x-amz-sdk-checksum-algorithm"
+            if Algorithm::from_name(value).is_none() =>
+        {
+            Err(unknown_algorithm())
+        }
+        "x-amz-checksum-type" if !["COMPOSITE", "FULL_OBJECT"].contains(&value) => {
+            Err(S3Error::with(
+                Code::InvalidRequest,
+                "Value for x-amz-checksum-type header is invalid.",
+            ))
+        }
+        _ if UNDERSTOOD.contains(&name) || Algorithm::from_header(name).is_some() => Ok(()),
+        _ if name.starts_with("x-amz-checksum-") => Err(unknown_algorithm()),
         _ => Err(S3Error::new(Code::NotImplemented).detail("Header", name)),
     }
+}
+
+fn unknown_algorithm() -> S3Error {
+    S3Error::with(
+        Code::InvalidRequest,
+        format!(
+            "Checksum algorithm provided is unsupported. Please try again with any of the valid types: [{}]",
+            Algorithm::ALL.map(Algorithm::name).join(", ")
+        ),
+    )
 }
 
 /// Headers for an engine, in the making.
@@ -260,10 +300,11 @@ impl EngineHeaders {
         Ok(())
     }
 
-    pub fn pass_checksums(&mut self, request: &S3Request) {
+    /// Those that an engine knows.
+    pub fn pass_checksums(&mut self, request: &S3Request, able: EngineCapabilities) {
         let before = self.0.len();
         for (name, value) in &request.headers {
-            if crate::integrity::Algorithm::from_header(name.as_str()).is_some() {
+            if Algorithm::from_header(name.as_str()).is_some_and(|known| known.is_known_to(able)) {
                 self.0.push((name.clone(), value.clone()));
             }
         }
@@ -322,10 +363,7 @@ pub fn answer_about_object(from: &HeaderMap, to: &mut HeaderMap) {
                     encrypted = true;
                     false
                 }
-                Some(rest) => {
-                    rest.starts_with("meta-")
-                        || crate::integrity::Algorithm::from_header(other).is_some()
-                }
+                Some(rest) => rest.starts_with("meta-") || Algorithm::from_header(other).is_some(),
             },
         };
         if passed {

@@ -57,6 +57,22 @@ fn promises_that_are_not_kept_are_refused() {
         ("x-amz-security-token", "t", Some(Code::InvalidToken)),
         ("x-amz-meta-colour", "red", None),
         ("x-amz-something-new", "1", Some(Code::NotImplemented)),
+        ("x-amz-checksum-xxhash128", "", None),
+        ("x-amz-checksum-crc16", "", Some(Code::InvalidRequest)),
+        ("x-amz-checksum-algorithm", "XXHASH3", None),
+        (
+            "x-amz-checksum-algorithm",
+            "CRC16",
+            Some(Code::InvalidRequest),
+        ),
+        ("x-amz-sdk-checksum-algorithm", "sha512", None),
+        (
+            "x-amz-sdk-checksum-algorithm",
+            "",
+            Some(Code::InvalidRequest),
+        ),
+        ("x-amz-checksum-type", "COMPOSITE", None),
+        ("x-amz-checksum-type", "HALF", Some(Code::InvalidRequest)),
         ("x-forwarded-for", "1.2.3.4", None),
     ] {
         assert_eq!(code(name, value), expected, "{name}: {value}");
@@ -93,6 +109,62 @@ fn headers_hoisted_into_the_query_are_no_way_round() {
         code("X-Amz-Expires=60&X-Amz-Signature=x&x-id=PutObject"),
         None
     );
+}
+
+#[test]
+fn a_write_has_no_parameter_that_nobody_reads() {
+    let code = |operation, method: &str, query: &str| {
+        let request = request(method, &format!("/b/k?{query}"), &[]).unwrap();
+        let refused = check(&request, operation).err();
+        refused.map(|error| (error.code, error.details))
+    };
+    for (operation, method, query, parameter) in [
+        (Operation::PutObject, "PUT", "brandNew", "brandNew"),
+        (Operation::PutObject, "PUT", "partNumber=1", "partNumber"),
+        (Operation::PutObject, "PUT", "Acl", "Acl"),
+        (
+            Operation::DeleteObject,
+            "DELETE",
+            "brandNew&x-id=a",
+            "brandNew",
+        ),
+        (
+            Operation::UploadPart,
+            "PUT",
+            "uploadId=u&partNumber=1&max-keys=1",
+            "max-keys",
+        ),
+        (Operation::CreateBucket, "PUT", "prefix=a", "prefix"),
+        (
+            Operation::PutObjectTagging,
+            "PUT",
+            "tagging&brandNew",
+            "brandNew",
+        ),
+    ] {
+        let (code, details) = code(operation, method, query).unwrap();
+        assert_eq!(code, Code::NotImplemented, "{query}");
+        assert_eq!(details, [("Parameter", parameter.to_owned())], "{query}");
+    }
+    for (operation, method, query) in [
+        (Operation::PutObject, "PUT", "x-id=PutObject&X-Source=mine"),
+        (
+            Operation::PutObject,
+            "PUT",
+            "Content-Type=image%2Fpng&Content-MD5=a&Cache-Control=b",
+        ),
+        (
+            Operation::DeleteObject,
+            "DELETE",
+            "versionId=1&x-id=DeleteObject",
+        ),
+        (Operation::UploadPart, "PUT", "uploadId=u&partNumber=1"),
+        (Operation::PutObjectTagging, "PUT", "tagging&versionId=1"),
+        (Operation::GetObject, "GET", "v=3&utm_source=mail"),
+        (Operation::ListObjects, "GET", "cache=no"),
+    ] {
+        assert!(code(operation, method, query).is_none(), "{query}");
+    }
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! Computes what the client said about its body while the body streams by, and compares at the end.
 
+use std::hash::Hasher as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use crc_fast::{CrcAlgorithm, Digest as Crc};
 use http::HeaderMap;
 use md5::Md5;
 use sha1::Sha1;
-use sha2::{Digest, Sha256};
-use wire::Rule;
+use sha2::{Digest, Sha256, Sha512};
+use twox_hash::{XxHash3_64, XxHash3_128, XxHash64};
+use wire::{EngineCapabilities, Rule};
 
 use crate::error::{Code, S3Error};
 
@@ -19,15 +22,25 @@ pub enum Algorithm {
     Crc64Nvme,
     Sha1,
     Sha256,
+    Sha512,
+    Md5,
+    XxHash64,
+    XxHash3,
+    XxHash128,
 }
 
 impl Algorithm {
-    pub const ALL: [Algorithm; 5] = [
+    pub const ALL: [Algorithm; 10] = [
         Algorithm::Crc32,
         Algorithm::Crc32c,
         Algorithm::Crc64Nvme,
         Algorithm::Sha1,
         Algorithm::Sha256,
+        Algorithm::Sha512,
+        Algorithm::Md5,
+        Algorithm::XxHash64,
+        Algorithm::XxHash3,
+        Algorithm::XxHash128,
     ];
 
     pub fn header(self) -> &'static str {
@@ -37,6 +50,11 @@ impl Algorithm {
             Algorithm::Crc64Nvme => "x-amz-checksum-crc64nvme",
             Algorithm::Sha1 => "x-amz-checksum-sha1",
             Algorithm::Sha256 => "x-amz-checksum-sha256",
+            Algorithm::Sha512 => "x-amz-checksum-sha512",
+            Algorithm::Md5 => "x-amz-checksum-md5",
+            Algorithm::XxHash64 => "x-amz-checksum-xxhash64",
+            Algorithm::XxHash3 => "x-amz-checksum-xxhash3",
+            Algorithm::XxHash128 => "x-amz-checksum-xxhash128",
         }
     }
 
@@ -48,7 +66,22 @@ impl Algorithm {
             Algorithm::Crc64Nvme => "ChecksumCRC64NVME",
             Algorithm::Sha1 => "ChecksumSHA1",
             Algorithm::Sha256 => "ChecksumSHA256",
+            Algorithm::Sha512 => "ChecksumSHA512",
+            Algorithm::Md5 => "ChecksumMD5",
+            Algorithm::XxHash64 => "ChecksumXXHASH64",
+            Algorithm::XxHash3 => "ChecksumXXHASH3",
+            Algorithm::XxHash128 => "ChecksumXXHASH128",
         }
+    }
+
+    /// What it is called where a request says which one it wants: `CRC64NVME`.
+    pub fn name(self) -> &'static str {
+        self.element().trim_start_matches("Checksum")
+    }
+
+    pub fn from_name(name: &str) -> Option<Algorithm> {
+        let mut all = Algorithm::ALL.into_iter();
+        all.find(|algorithm| algorithm.name().eq_ignore_ascii_case(name))
     }
 
     pub fn from_header(name: &str) -> Option<Algorithm> {
@@ -62,10 +95,47 @@ impl Algorithm {
     pub fn size(self) -> usize {
         match self {
             Algorithm::Crc32 | Algorithm::Crc32c => 4,
-            Algorithm::Crc64Nvme => 8,
+            Algorithm::Crc64Nvme | Algorithm::XxHash64 | Algorithm::XxHash3 => 8,
+            Algorithm::Md5 | Algorithm::XxHash128 => 16,
             Algorithm::Sha1 => 20,
             Algorithm::Sha256 => 32,
+            Algorithm::Sha512 => 64,
         }
+    }
+
+    /// Whether S3 took it up later than the others, so that engines that know those need not know it.
+    fn is_newer(self) -> bool {
+        match self {
+            Algorithm::Crc32
+            | Algorithm::Crc32c
+            | Algorithm::Crc64Nvme
+            | Algorithm::Sha1
+            | Algorithm::Sha256 => false,
+            Algorithm::Sha512
+            | Algorithm::Md5
+            | Algorithm::XxHash64
+            | Algorithm::XxHash3
+            | Algorithm::XxHash128 => true,
+        }
+    }
+
+    /// Whether an engine verifies, stores and returns it.
+    pub fn is_kept_by(self, able: EngineCapabilities) -> bool {
+        match self.is_newer() {
+            true => able.newer_checksums,
+            false => able.checksums,
+        }
+    }
+
+    /// Whether an engine may be told of it: one that locks knows the older ones, whatever it makes of them, since S3 wants a
+    /// checksum with what may be locked.
+    pub fn is_known_to(self, able: EngineCapabilities) -> bool {
+        self.is_kept_by(able) || !self.is_newer() && able.object_lock
+    }
+
+    /// Whether an engine understands it in a trailer.
+    pub fn may_trail_to(self, able: EngineCapabilities) -> bool {
+        able.trailers && (!self.is_newer() || able.newer_checksums)
     }
 }
 
@@ -74,6 +144,11 @@ enum Running {
     Crc64(Crc),
     Sha1(Sha1),
     Sha256(Sha256),
+    Sha512(Sha512),
+    Md5(Md5),
+    XxHash64(XxHash64),
+    XxHash3(Box<XxHash3_64>),
+    XxHash128(Box<XxHash3_128>),
 }
 
 impl Running {
@@ -84,6 +159,11 @@ impl Running {
             Algorithm::Crc64Nvme => Running::Crc64(Crc::new(CrcAlgorithm::Crc64Nvme)),
             Algorithm::Sha1 => Running::Sha1(Sha1::new()),
             Algorithm::Sha256 => Running::Sha256(Sha256::new()),
+            Algorithm::Sha512 => Running::Sha512(Sha512::new()),
+            Algorithm::Md5 => Running::Md5(Md5::new()),
+            Algorithm::XxHash64 => Running::XxHash64(XxHash64::with_seed(0)),
+            Algorithm::XxHash3 => Running::XxHash3(Box::default()),
+            Algorithm::XxHash128 => Running::XxHash128(Box::default()),
         }
     }
 
@@ -92,15 +172,38 @@ impl Running {
             Running::Crc32(crc) | Running::Crc64(crc) => crc.update(data),
             Running::Sha1(hash) => hash.update(data),
             Running::Sha256(hash) => hash.update(data),
+            Running::Sha512(hash) => hash.update(data),
+            Running::Md5(hash) => hash.update(data),
+            Running::XxHash64(hash) => hash.write(data),
+            Running::XxHash3(hash) => hash.write(data),
+            Running::XxHash128(hash) => hash.write(data),
         }
     }
 
+    /// Numbers come with their highest byte first.
     fn finish(self) -> String {
         match self {
             Running::Crc32(crc) => STANDARD.encode((crc.finalize() as u32).to_be_bytes()),
             Running::Crc64(crc) => STANDARD.encode(crc.finalize().to_be_bytes()),
             Running::Sha1(hash) => STANDARD.encode(hash.finalize()),
             Running::Sha256(hash) => STANDARD.encode(hash.finalize()),
+            Running::Sha512(hash) => STANDARD.encode(hash.finalize()),
+            Running::Md5(hash) => STANDARD.encode(hash.finalize()),
+            Running::XxHash64(hash) => STANDARD.encode(hash.finish().to_be_bytes()),
+            Running::XxHash3(hash) => STANDARD.encode(hash.finish().to_be_bytes()),
+            Running::XxHash128(hash) => STANDARD.encode(hash.finish_128().to_be_bytes()),
+        }
+    }
+
+    /// Whether it keeps a core busy for about as long as the network keeps it.
+    fn takes_time(&self) -> bool {
+        match self {
+            Running::Crc32(_)
+            | Running::Crc64(_)
+            | Running::XxHash64(_)
+            | Running::XxHash3(_)
+            | Running::XxHash128(_) => false,
+            Running::Sha1(_) | Running::Sha256(_) | Running::Sha512(_) | Running::Md5(_) => true,
         }
     }
 }
@@ -196,12 +299,12 @@ impl Checks {
         })
     }
 
-    /// Whether they keep a core busy for about as long as the network keeps it: all but the CRCs do.
+    /// Whether they keep a core busy for about as long as the network keeps it: CRCs and their like do not.
     pub fn take_time(&self) -> bool {
-        let hashes = |(running, _): &(Running, Announced)| {
-            matches!(running, Running::Sha1(_) | Running::Sha256(_))
-        };
-        self.sha256.is_some() || self.md5.is_some() || self.checksum.as_ref().is_some_and(hashes)
+        let checksum = self.checksum.as_ref();
+        self.sha256.is_some()
+            || self.md5.is_some()
+            || checksum.is_some_and(|(running, _)| running.takes_time())
     }
 
     pub fn update(&mut self, data: &[u8]) {
@@ -289,7 +392,7 @@ mod tests {
     }
 
     /// Values for `123456789`, the check input of the CRC catalogues, and for the hashes.
-    const KNOWN: [(&str, &str); 5] = [
+    const KNOWN: [(&str, &str); 10] = [
         ("x-amz-checksum-crc32", "y/Q5Jg=="),
         ("x-amz-checksum-crc32c", "4waSgw=="),
         ("x-amz-checksum-crc64nvme", "rosUhgp5mIg="),
@@ -298,7 +401,31 @@ mod tests {
             "x-amz-checksum-sha256",
             "FeKw08M4keuw8e9gnsQZQgwg4yDOlMZfvIwzEkSOsiU=",
         ),
+        (
+            "x-amz-checksum-sha512",
+            "2eZ2LdHI6vbWGzxhkvxAjU1tXxF20MKRabwk5xw/J0rSf81YEbMT1oH35V7ALXPUmclUVba1u1A6z1dPuo/+hQ==",
+        ),
+        ("x-amz-checksum-md5", "JfnnlDI7RTiF9RgfG2JNCw=="),
+        ("x-amz-checksum-xxhash64", "jLhB20DmroM="),
+        ("x-amz-checksum-xxhash3", "ctyxi2ehff8="),
+        ("x-amz-checksum-xxhash128", "MxGUd+3l3NXpcWQnaB1YYA=="),
     ];
+
+    #[test]
+    fn every_algorithm_has_its_names() {
+        assert_eq!(
+            KNOWN.map(|(name, _)| name),
+            Algorithm::ALL.map(Algorithm::header)
+        );
+        for algorithm in Algorithm::ALL {
+            assert_eq!(Algorithm::from_name(algorithm.name()), Some(algorithm));
+            assert_eq!(Algorithm::from_header(algorithm.header()), Some(algorithm));
+            let name = algorithm.name().to_ascii_lowercase();
+            assert_eq!(algorithm.header(), format!("x-amz-checksum-{name}"));
+        }
+        assert_eq!(Algorithm::from_name("CRC16"), None);
+        assert_eq!(Algorithm::from_header("x-amz-checksum-crc16"), None);
+    }
 
     #[test]
     fn every_algorithm_agrees_with_its_known_value() {

@@ -131,6 +131,16 @@ impl Operation {
                 | PutObjectTagging
         )
     }
+
+    /// Whether an operation that writes or deletes has this parameter, of which it is what it is. Of subresources it has
+    /// the one that [`classify`] named it by: with another it would be none.
+    pub fn has_parameter(self, name: &str) -> bool {
+        match name {
+            "partNumber" => matches!(self, Operation::UploadPart | Operation::UploadPartCopy),
+            "versionId" => self.has_versions(),
+            _ => SUBRESOURCES.contains(&name),
+        }
+    }
 }
 
 /// Every subresource of S3's. One that no operation above claims makes the request something else, and refused.
@@ -139,6 +149,7 @@ pub const SUBRESOURCES: &[&str] = &[
     "accelerate",
     "acl",
     "analytics",
+    "annotation",
     "attributes",
     "cors",
     "delete",
@@ -149,6 +160,7 @@ pub const SUBRESOURCES: &[&str] = &[
     "lifecycle",
     "location",
     "logging",
+    "metadataAnnotationTable",
     "metadataConfiguration",
     "metadataInventoryTable",
     "metadataJournalTable",

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
+use wire::EngineCapabilities;
 
 use crate::authenticate::PayloadHash;
 use crate::chunked::ChunkedDecoder;
@@ -100,13 +101,13 @@ enum State {
 
 impl Payload {
     /// Reads the request's announcements. Refused before anything of the body is read: no length, too long, digests
-    /// that make no sense. `hand_on_trailer`: the engine understands trailers.
+    /// that make no sense. `engine`: what the one that it goes to can do; nothing, where it goes to none.
     pub fn new(
         request: &S3Request,
         hash: &PayloadHash,
         chunks: Option<sigv4::ChunkSigner>,
         source: Source,
-        hand_on_trailer: bool,
+        engine: EngineCapabilities,
         patience: Duration,
     ) -> Result<Payload, S3Error> {
         let length = decoded_length(request, hash)?;
@@ -122,7 +123,7 @@ impl Payload {
             _ => None,
         };
         let reencode = in_trailer
-            .filter(|_| hand_on_trailer)
+            .filter(|announced| announced.algorithm.may_trail_to(engine))
             .map(|announced| Reencode::new(announced.algorithm));
         Ok(Payload {
             source,

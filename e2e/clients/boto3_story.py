@@ -6,6 +6,8 @@ import forms
 import listing
 import multipart
 import objects
+import operations
 from s3 import tell
 
-tell(*objects.CHAPTERS, *checksums.CHAPTERS, *multipart.CHAPTERS, *listing.CHAPTERS, *forms.CHAPTERS, *features.CHAPTERS)
+MODULES = (objects, checksums, multipart, listing, forms, features, operations)
+tell(*(chapter for module in MODULES for chapter in module.CHAPTERS))

@@ -29,7 +29,7 @@ def client(endpoint=None, keys=None, session_settings=None, **config):
 
 def lacks(what):
     """Whether the engine underneath lacks `what`, one of: exact-keys (it folds `a//b`), checksums (it keeps none),
-    copy-conditions (`x-amz-copy-source-if-…`), upload-pages (`max-uploads`),
+    newer-checksums (those that S3 took up later), copy-conditions (`x-amz-copy-source-if-…`), upload-pages (`max-uploads`),
     part-refusals (of a part of no upload), line-feeds (in keys), v1-prefixes (ListObjects with a delimiter),
     own-buckets (settings of a bucket), retention-reads (GetObjectRetention), customers-keys (SSE-C)."""
     return what in os.environ["ENGINE_LACKS"].split()

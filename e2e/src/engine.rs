@@ -34,13 +34,14 @@ impl Engine {
     pub fn lacks(self) -> &'static [&'static str] {
         match self {
             // It folds `a//b` to `a/b`.
-            Engine::SeaweedFs => &["exact-keys"],
+            Engine::SeaweedFs => &["exact-keys", "newer-checksums"],
             // It neither verifies nor keeps what it is told for a checksum, ignores `x-amz-copy-source-if-match` and
             // `max-uploads`, answers 500 to a part of no upload, and 404 to a key with a line feed. The common prefixes of
             // its ListObjects do not count for `max-keys`, and are not encoded where it says that they are. Its answer to
             // GetObjectRetention is empty, and it reads without the key what was written with a customer's.
             Engine::Moto => &[
                 "checksums",
+                "newer-checksums",
                 "copy-conditions",
                 "upload-pages",
                 "part-refusals",
@@ -49,7 +50,7 @@ impl Engine {
                 "retention-reads",
                 "customers-keys",
             ],
-            Engine::Rclone => &["exact-keys", "checksums"],
+            Engine::Rclone => &["exact-keys", "checksums", "newer-checksums"],
         }
     }
 

@@ -272,6 +272,9 @@ pub struct EngineCapabilities {
     /// `x-amz-checksum-*` headers are verified, stored and returned.
     #[serde(default)]
     pub checksums: bool,
+    /// So are those of the algorithms that S3 took up later: SHA512, MD5, XXHASH64, XXHASH3 and XXHASH128.
+    #[serde(default)]
+    pub newer_checksums: bool,
     /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER` bodies are understood.
     #[serde(default)]
     pub trailers: bool,

@@ -51,6 +51,7 @@ pub const ALL: EngineCapabilities = EngineCapabilities {
     exact_keys: true,
     byte_order: true,
     checksums: false,
+    newer_checksums: true,
     trailers: false,
     conditional_writes: false,
     versioning: true,

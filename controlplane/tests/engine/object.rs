@@ -7,6 +7,17 @@ use http::{Method, StatusCode};
 use super::{Asked, Bucket, Lack, refuse};
 
 const CUSTOMER_KEY: &str = "x-amz-server-side-encryption-customer-key-md5";
+/// Of what a probe writes; nobody else sends any.
+const CHECKSUMS: [(&str, &str); 5] = [
+    (
+        "x-amz-checksum-sha512",
+        "rrxBU3A2XuDHJK248ETyCwbiw+BQtuJlbY2QTHphGGOe4TFXvrHfgKMb/X/KXspoMQ1J8M3DmC+JejF1vtxGEw==",
+    ),
+    ("x-amz-checksum-md5", "TzgAOwNBoPZYDfEbG/YEwA=="),
+    ("x-amz-checksum-xxhash64", "tEz7eDn8BiE="),
+    ("x-amz-checksum-xxhash3", "Xjuskv+MJFw="),
+    ("x-amz-checksum-xxhash128", "mBVUESIwjWJhafT8JIYsng=="),
+];
 
 #[derive(Default, Clone)]
 pub(super) struct Version {
@@ -17,6 +28,7 @@ pub(super) struct Version {
     tagging: Bytes,
     encrypted: bool,
     customer_key: Option<String>,
+    checksum: Option<(&'static str, &'static str)>,
     held: bool,
 }
 
@@ -40,10 +52,19 @@ impl Version {
             ),
             encrypted: able.sse_s3 && asked.header("x-amz-server-side-encryption").is_some(),
             customer_key: customer_key.map(str::to_owned),
+            checksum: checksum(asked).filter(|(name, value)| asked.header(name) == Some(value)),
             held: able.object_lock && asked.header("x-amz-object-lock-legal-hold") == Some("ON"),
             ..Self::default()
         }
     }
+}
+
+/// What the checksum that was sent should be, if this engine knows it.
+fn checksum(asked: &Asked) -> Option<(&'static str, &'static str)> {
+    let mut known = CHECKSUMS
+        .into_iter()
+        .filter(|_| asked.abilities.newer_checksums);
+    known.find(|(name, _)| asked.header(name).is_some())
 }
 
 fn tagging(header: Option<&str>) -> Bytes {
@@ -77,6 +98,9 @@ impl Bucket {
                     return refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError");
                 }
                 let version = Version::of(asked);
+                if checksum(asked) != version.checksum {
+                    return refuse(StatusCode::BAD_REQUEST, "BadDigest");
+                }
                 if version.held && !self.locked {
                     return refuse(StatusCode::BAD_REQUEST, "InvalidRequest");
                 }
@@ -149,6 +173,12 @@ impl Version {
             let value: http::HeaderValue = md5.parse().unwrap();
             response.headers_mut().append(CUSTOMER_KEY, value.clone());
             response.headers_mut().append(CUSTOMER_KEY, value);
+        }
+        if let Some((name, value)) = self.checksum
+            && asked.header("x-amz-checksum-mode") == Some("ENABLED")
+        {
+            let value = http::HeaderValue::from_static(value);
+            response.headers_mut().insert(name, value);
         }
         if self.encrypted {
             let name = "x-amz-server-side-encryption";

@@ -1,5 +1,7 @@
 //! XML: the reader, the writer, and the documents of each operation.
 
+use wire::EngineCapabilities;
+
 use super::{PREFIXES, bucket, settings};
 use crate::listing::read_objects;
 use crate::operation::Operation;
@@ -28,7 +30,12 @@ pub fn xml(input: &[u8]) {
         assert_eq!(again.map_err(|error| error.code), Ok(rules));
     }
     if let Ok(parts) = complete_multipart_upload::read(input) {
-        let written = complete_multipart_upload::write(&parts, true);
+        let able = EngineCapabilities {
+            checksums: true,
+            newer_checksums: true,
+            ..EngineCapabilities::default()
+        };
+        let written = complete_multipart_upload::write(&parts, able);
         let again = complete_multipart_upload::read(written.as_bytes());
         assert_eq!(again.map_err(|error| error.code), Ok(parts));
     }

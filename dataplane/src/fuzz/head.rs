@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use sigv4::{ALGORITHM, Authorization, CanonicalRequest, Credential, CredentialScope};
-use wire::CorsRule;
+use wire::{CorsRule, EngineCapabilities};
 
 use super::{
     ACCESS_KEY_ID, DOMAIN, PREFIXES, REGION, bucket, header_lines, known, now, request, settings,
@@ -271,7 +271,7 @@ pub fn headers(input: &[u8]) {
     assert!(metadata <= 2048);
     let mut to_engine = EngineHeaders::default();
     if to_engine.pass_object(&parsed).is_ok() {
-        to_engine.pass_checksums(&parsed);
+        to_engine.pass_checksums(&parsed, EngineCapabilities::default());
     }
     for (name, _) in &to_engine.0 {
         const DESCRIBING: [&str; 6] = [

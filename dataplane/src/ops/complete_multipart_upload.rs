@@ -2,6 +2,7 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html>
 
 use http::Method;
+use wire::EngineCapabilities;
 
 use super::get_object::part_number;
 use super::quota::Wanted;
@@ -42,26 +43,27 @@ pub async fn perform(mut call: Box<Call>) -> Answer {
     let parts = read(&call.document(MAX_DOCUMENT).await?)?;
     let place = call.place()?;
     let key = call.key()?;
-    let keep_checksums = place.engine.capabilities.checksums;
+    let able = place.engine.capabilities;
     let (engine_key, upload_id) = (place.key(key)?, call.upload_id(place)?);
     let upload = look::upload(place, &engine_key, &upload_id);
     let mut request = EngineRequest::new(place.engine, Method::POST, place.engine_bucket())
         .key(engine_key.clone())
         .query("uploadId", upload_id)
-        .document(write(&parts, keep_checksums))?;
+        .document(write(&parts, able))?;
     call.pass_conditions(&mut request)?;
     call.pass_customer_key(&mut request)?;
-    if keep_checksums {
+    if able.checksums {
         request.headers.pass(
             &call.request,
             &["x-amz-checksum-type", "x-amz-mp-object-size"],
         );
-        request.headers.0.extend(
-            described
-                .into_iter()
-                .filter(|(n, _)| Algorithm::from_header(n.as_str()).is_some()),
-        );
     }
+    request
+        .headers
+        .0
+        .extend(described.into_iter().filter(|(n, _)| {
+            Algorithm::from_header(n.as_str()).is_some_and(|algorithm| algorithm.is_kept_by(able))
+        }));
     // Its bytes are its parts'.
     call.reserve(Wanted {
         bytes: 0,
@@ -147,13 +149,14 @@ pub fn read(document: &[u8]) -> Result<Vec<Part>, S3Error> {
     Ok(parts)
 }
 
-pub fn write(parts: &[Part], checksums: bool) -> String {
+pub fn write(parts: &[Part], able: EngineCapabilities) -> String {
     let mut out = XmlWriter::s3("CompleteMultipartUpload");
     for part in parts {
         out.open("Part");
         out.number("PartNumber", part.number);
         out.text("ETag", &part.etag);
-        for (algorithm, value) in part.checksums.iter().filter(|_| checksums) {
+        let kept = |(algorithm, _): &&(Algorithm, String)| algorithm.is_kept_by(able);
+        for (algorithm, value) in part.checksums.iter().filter(kept) {
             out.text(algorithm.element(), value);
         }
         out.close("Part");
@@ -191,12 +194,29 @@ mod tests {
 
     #[test]
     fn what_is_written_is_what_was_read() {
-        let xml = "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>&quot;a&quot;</ETag><ChecksumCRC32>AAAA</ChecksumCRC32><Evil>x</Evil></Part></CompleteMultipartUpload>";
-        let parts = read(xml.as_bytes()).unwrap();
-        assert!(
-            write(&parts, true)
-                .contains("<ETag>&quot;a&quot;</ETag><ChecksumCRC32>AAAA</ChecksumCRC32></Part>")
+        let crc = "<ChecksumCRC32>AAAA</ChecksumCRC32>";
+        let xxhash = "<ChecksumXXHASH3>BBBB</ChecksumXXHASH3>";
+        let part = "<Part><PartNumber>1</PartNumber><ETag>&quot;a&quot;</ETag>";
+        let xml = format!(
+            "<CompleteMultipartUpload>{part}{crc}<Evil>x</Evil>{xxhash}</Part></CompleteMultipartUpload>"
         );
-        assert!(!write(&parts, false).contains("Checksum"));
+        let parts = read(xml.as_bytes()).unwrap();
+        for (checksums, newer_checksums) in
+            [(false, false), (true, false), (false, true), (true, true)]
+        {
+            let able = EngineCapabilities {
+                checksums,
+                newer_checksums,
+                ..EngineCapabilities::default()
+            };
+            let kept = [(checksums, crc), (newer_checksums, xxhash)];
+            let kept: String = kept
+                .iter()
+                .filter(|(kept, _)| *kept)
+                .map(|(_, e)| *e)
+                .collect();
+            let expected = format!("{part}{kept}</Part>");
+            assert!(write(&parts, able).contains(&expected), "{able:?}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 use http::{HeaderMap, HeaderValue, Method};
 
+use super::create_multipart_upload::keeps_checksum;
 use super::get_object::part_number;
 use super::quota::{self, Wanted};
 use super::versions::{SOURCE_VERSION_ID, version};
@@ -57,7 +58,7 @@ pub async fn perform(call: Box<Call>) -> Answer {
     call.pass_conditions(&mut request)?;
     call.pass_demands(&mut request)?;
     call.pass_source_key(&mut request)?;
-    if place.engine.capabilities.checksums {
+    if keeps_checksum(&call, place.engine.capabilities)? {
         request
             .headers
             .pass(&call.request, &["x-amz-checksum-algorithm"]);
@@ -291,6 +292,9 @@ fn result(name: &str, answer: &Element) -> String {
         if let Some(value) = answer.value(algorithm.element()) {
             out.text(algorithm.element(), value);
         }
+    }
+    if let Some(kind) = answer.value("ChecksumType") {
+        out.text("ChecksumType", kind);
     }
     out.close(name);
     out.finish()

@@ -3,9 +3,12 @@
 
 use http::{HeaderName, Method};
 
+use wire::EngineCapabilities;
+
 use super::{Answer, Call, xml};
-use crate::error::Code;
+use crate::error::{Code, S3Error};
 use crate::headers::answer_about_encryption;
+use crate::integrity::Algorithm;
 use crate::seal::Owner;
 use crate::upstream::EngineRequest;
 use crate::xml::XmlWriter;
@@ -20,7 +23,7 @@ pub async fn perform(call: Box<Call>) -> Answer {
         .query("uploads", "");
     request.headers.pass_object(&call.request)?;
     call.pass_demands(&mut request)?;
-    if place.engine.capabilities.checksums {
+    if keeps_checksum(&call, place.engine.capabilities)? {
         request.headers.pass(&call.request, CHECKSUM);
     }
     let (headers, answer) = call.ask(request).await?;
@@ -52,4 +55,11 @@ pub async fn perform(call: Box<Call>) -> Answer {
         }
     }
     Ok(response)
+}
+
+/// Whether the engine keeps checksums of the algorithm that the request names, or of any if it names none.
+pub fn keeps_checksum(call: &Call, able: EngineCapabilities) -> Result<bool, S3Error> {
+    let name = call.request.header("x-amz-checksum-algorithm")?;
+    let algorithm = name.and_then(Algorithm::from_name);
+    Ok(algorithm.map_or(able.checksums, |algorithm| algorithm.is_kept_by(able)))
 }

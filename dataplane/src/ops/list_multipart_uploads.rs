@@ -130,6 +130,11 @@ fn write(
         }
         out.text("StorageClass", "STANDARD");
         out.text("Initiated", upload.value("Initiated").unwrap_or(""));
+        for name in ["ChecksumAlgorithm", "ChecksumType"] {
+            if let Some(value) = upload.value(name) {
+                out.text(name, value);
+            }
+        }
         out.close("Upload");
     }
     for prefix in common_prefixes(&keys, answer)? {

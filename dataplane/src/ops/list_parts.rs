@@ -48,6 +48,9 @@ pub async fn perform(call: Box<Call>) -> Answer {
             "false"
         },
     );
+    for name in ["ChecksumAlgorithm", "ChecksumType"] {
+        copy(&mut out, &answer, name);
+    }
     for part in answer.all("Part") {
         out.open("Part");
         for name in ["PartNumber", "LastModified", "ETag", "Size"] {

@@ -32,6 +32,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use wire::EngineCapabilities;
 
 use crate::authenticate::{Identity, PayloadHash};
 use crate::body::Content;
@@ -184,7 +185,7 @@ impl Call {
     }
 
     /// The request's body, as its signature announced it. It can be taken once.
-    pub fn payload(&mut self, hand_on_trailer: bool) -> Result<Box<Payload>, S3Error> {
+    pub fn payload(&mut self, engine: EngineCapabilities) -> Result<Box<Payload>, S3Error> {
         let body = self.body.take().ok_or(Code::InternalError)?;
         let chunks = self.identity.chunks.take();
         let mut payload = Box::new(Payload::new(
@@ -192,7 +193,7 @@ impl Call {
             &self.identity.payload,
             chunks,
             body,
-            hand_on_trailer,
+            engine,
             self.node.patience.body,
         )?);
         payload.pace(Pace::new(self.pace.clone()));
@@ -202,7 +203,7 @@ impl Call {
 
     /// The request's body as a whole document of `most` bytes.
     pub async fn document(&mut self, most: u64) -> Result<Bytes, S3Error> {
-        let payload = self.payload(false)?;
+        let payload = self.payload(EngineCapabilities::default())?;
         let wanted = u32::try_from(payload.length().min(most).div_ceil(1024)).unwrap_or(u32::MAX);
         let room = self
             .node

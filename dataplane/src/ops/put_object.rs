@@ -18,7 +18,7 @@ use crate::upstream::{EngineAnswer, EngineBody, EngineRequest};
 use crate::usage::look::{self, Look};
 
 pub async fn perform(mut call: Box<Call>) -> Answer {
-    let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
+    let payload = call.payload(call.place()?.engine.capabilities)?;
     let place = call.place()?;
     let key = call.key()?;
     if key.ends_with('/') && payload.length() > 0 && !place.engine.capabilities.exact_keys {
@@ -42,7 +42,7 @@ pub async fn perform(mut call: Box<Call>) -> Answer {
 }
 
 pub async fn part(mut call: Box<Call>) -> Answer {
-    let payload = call.payload(call.place()?.engine.capabilities.trailers)?;
+    let payload = call.payload(call.place()?.engine.capabilities)?;
     let place = call.place()?;
     let number = part_number(call.request.query.single("partNumber")?.unwrap_or(""))?;
     let (engine_key, upload_id) = (place.key(call.key()?)?, call.upload_id(place)?);
@@ -88,10 +88,7 @@ async fn send(
     let outcome = payload.outcome();
     request.headers.pass(&call.request, &["content-md5"]);
     let able = request.engine.capabilities;
-    // S3 wants a checksum with what may be locked: an engine that locks knows these headers, whatever it makes of them.
-    if able.checksums || able.object_lock {
-        request.headers.pass_checksums(&call.request);
-    }
+    request.headers.pass_checksums(&call.request, able);
     let (form, hash) = payload.engine_headers(call.payload_hash());
     for (name, value) in form {
         request.headers.put_before(name, &value)?;
@@ -170,8 +167,10 @@ fn only_if_new(call: &Call) -> bool {
 /// The entity tag, and the checksum: the engine's, or the one that was verified here.
 fn answer_headers(from: &HeaderMap, outcome: &Outcome, response: &mut Response<Content>) {
     let to = response.headers_mut();
-    if let Some(etag) = from.get(ETAG) {
-        to.insert(ETAG, etag.clone());
+    for name in [ETAG, HeaderName::from_static("x-amz-checksum-type")] {
+        if let Some(value) = from.get(&name) {
+            to.insert(name, value.clone());
+        }
     }
     answer_about_encryption(from, to);
     for algorithm in Algorithm::ALL {

@@ -10,6 +10,7 @@ use e2e::stack::ready;
 use e2e::{Process, ports};
 use fantoccini::actions::{InputSource, KeyAction, KeyActions};
 use fantoccini::elements::Element;
+use fantoccini::error::CmdError;
 use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -86,13 +87,24 @@ impl Chromium {
         loop {
             let clicked = self.find(css).await.click().await;
             let Err(error) = clicked else { return };
-            // The next page has put another in its place, and nothing was clicked.
-            let gone = error.is_stale_element_reference()
-                || error
-                    .to_string()
-                    .contains("does not belong to the document");
-            assert!(gone && begun.elapsed() < WITHIN, "{css}: {error}");
+            assert!(
+                is_gone(&error) && begun.elapsed() < WITHIN,
+                "{css}: {error}"
+            );
         }
+    }
+
+    /// Clicks on what opens another page, or this one anew, and waits until it is there: before that, what is found is found
+    /// on the old one.
+    pub async fn leave_by(&self, css: &str) {
+        let old = self.find("html").await;
+        self.click(css).await;
+        let begun = Instant::now();
+        while !old.tag_name().await.is_err_and(|error| is_gone(&error)) {
+            assert!(begun.elapsed() < WITHIN, "{css} opens no page");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.find("h1").await;
     }
 
     pub async fn fill(&self, css: &str, text: &str) {
@@ -226,6 +238,14 @@ impl Chromium {
             std::fs::write(&file, png).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
         }
     }
+}
+
+/// The next page has put another element in its place, and nothing was done to this one.
+fn is_gone(error: &CmdError) -> bool {
+    error.is_stale_element_reference()
+        || error
+            .to_string()
+            .contains("does not belong to the document")
 }
 
 pub struct Authenticator<'a> {

@@ -127,7 +127,7 @@ async fn what_was_overwritten_or_deleted_is_had_back() {
     browser.says("#preview", "first").await;
 
     // Deleting hides it, and asks for no name.
-    browser.click("#delete-object").await;
+    browser.leave_by("#delete-object").await;
     assert!(!browser.has("#typed").await);
     browser.click("#confirm-delete").await;
     browser.find("#empty").await;

@@ -155,8 +155,7 @@ async fn refusal(stack: &Stack, browser: &Chromium, key: &Client) -> String {
     loop {
         browser.goto(&format!("{}/refusals", stack.web())).await;
         browser.fill("#id", id).await;
-        browser.click("#look-up").await;
-        browser.find("h1").await;
+        browser.leave_by("#look-up").await;
         if browser.path().await == page {
             break;
         }

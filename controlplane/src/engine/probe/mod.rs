@@ -168,6 +168,13 @@ impl Engine {
             checksums: s
                 .find("checksums", k.checksums, s.verifies_checksums())
                 .await?,
+            newer_checksums: s
+                .find(
+                    "newer checksums",
+                    k.newer_checksums,
+                    s.verifies_newer_checksums(),
+                )
+                .await?,
             trailers: s
                 .find("trailers", k.trailers, s.understands_trailers())
                 .await?,

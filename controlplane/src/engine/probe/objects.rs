@@ -3,6 +3,8 @@
 use aws_sdk_s3::config::interceptors::BeforeDeserializationInterceptorContextMut;
 use aws_sdk_s3::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_s3::error::BoxError;
+use aws_sdk_s3::operation::head_object::HeadObjectOutput;
+use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumMode, ObjectAttributes, ServerSideEncryption, Tag, Tagging,
@@ -15,7 +17,70 @@ use crate::engine::explain;
 
 /// CRC-32 of [`BODY`], base64 of four bytes, big-endian.
 const BODY_CRC32: &str = "UIiWHA==";
-const WRONG_CRC32: &str = "AAAAAA==";
+
+/// A checksum of [`BODY`], in base64; what says it of an object that is being written, and what tells it of one that is there.
+type Checksum = (
+    &'static str,
+    fn(PutObjectFluentBuilder, String) -> PutObjectFluentBuilder,
+    fn(&HeadObjectOutput) -> Option<&str>,
+);
+
+const CHECKSUMS: [Checksum; 5] = [
+    (
+        BODY_CRC32,
+        |put, value| put.checksum_crc32(value),
+        HeadObjectOutput::checksum_crc32,
+    ),
+    (
+        "QkyOyA==",
+        |put, value| put.checksum_crc32_c(value),
+        HeadObjectOutput::checksum_crc32_c,
+    ),
+    (
+        "Y94s1aBkMkk=",
+        |put, value| put.checksum_crc64_nvme(value),
+        HeadObjectOutput::checksum_crc64_nvme,
+    ),
+    (
+        "HZayQNx220emnGk//QXPHHfWYPs=",
+        |put, value| put.checksum_sha1(value),
+        HeadObjectOutput::checksum_sha1,
+    ),
+    (
+        "AP6dtzeZ6I4UdMjVcOc7BKYx7SuuWOpfSSpnxmoRxjs=",
+        |put, value| put.checksum_sha256(value),
+        HeadObjectOutput::checksum_sha256,
+    ),
+];
+
+const NEWER_CHECKSUMS: [Checksum; 5] = [
+    (
+        "rrxBU3A2XuDHJK248ETyCwbiw+BQtuJlbY2QTHphGGOe4TFXvrHfgKMb/X/KXspoMQ1J8M3DmC+JejF1vtxGEw==",
+        |put, value| put.checksum_sha512(value),
+        HeadObjectOutput::checksum_sha512,
+    ),
+    (
+        "TzgAOwNBoPZYDfEbG/YEwA==",
+        |put, value| put.checksum_md5(value),
+        HeadObjectOutput::checksum_md5,
+    ),
+    (
+        "tEz7eDn8BiE=",
+        |put, value| put.checksum_xxhash64(value),
+        HeadObjectOutput::checksum_xxhash64,
+    ),
+    (
+        "Xjuskv+MJFw=",
+        |put, value| put.checksum_xxhash3(value),
+        HeadObjectOutput::checksum_xxhash3,
+    ),
+    (
+        "mBVUESIwjWJhafT8JIYsng==",
+        |put, value| put.checksum_xxhash128(value),
+        HeadObjectOutput::checksum_xxhash128,
+    ),
+];
+
 /// A customer's key of 32 bytes, and its MD5, in base64: whoever knows it can read what a probe wrote.
 const CUSTOMER_KEY: &str = "dmF1bHRhaXJlIHByb2JlcyB3aXRoIHRoaXMga2V5ISE=";
 const CUSTOMER_KEY_MD5: &str = "zRNyPqakV6lfxaEe4OPHyw==";
@@ -61,24 +126,40 @@ impl Scratch<'_> {
     }
 
     pub(super) async fn verifies_checksums(&self) -> anyhow::Result<bool> {
-        let wrong = self.put("wrong").checksum_crc32(WRONG_CRC32);
-        let right = self.put("right").checksum_crc32(BODY_CRC32);
-        if accepted(wrong.send().await)?
-            || self.is_there("wrong").await?
-            || !accepted(right.send().await)?
-        {
-            return Ok(false);
+        self.verifies_each("older", &CHECKSUMS).await
+    }
+
+    pub(super) async fn verifies_newer_checksums(&self) -> anyhow::Result<bool> {
+        self.verifies_each("newer", &NEWER_CHECKSUMS).await
+    }
+
+    /// Each is refused where it is wrong, and comes back where it is right.
+    async fn verifies_each(&self, folder: &str, checksums: &[Checksum]) -> anyhow::Result<bool> {
+        let (wrong_key, right_key) = (format!("{folder}/wrong"), format!("{folder}/right"));
+        for (right, put, told) in checksums {
+            let another = if right.starts_with('A') { "B" } else { "A" };
+            let wrong = put(self.put(&wrong_key), format!("{another}{}", &right[1..]));
+            let as_it_is = put(self.put(&right_key), (*right).to_owned());
+            if accepted(wrong.send().await)?
+                || self.is_there(&wrong_key).await?
+                || !accepted(as_it_is.send().await)?
+            {
+                return Ok(false);
+            }
+            let head = self
+                .client
+                .head_object()
+                .bucket(&self.bucket)
+                .key(self.key(&right_key))
+                .checksum_mode(ChecksumMode::Enabled)
+                .send()
+                .await
+                .map_err(explain)?;
+            if told(&head) != Some(*right) {
+                return Ok(false);
+            }
         }
-        let head = self
-            .client
-            .head_object()
-            .bucket(&self.bucket)
-            .key(self.key("right"))
-            .checksum_mode(ChecksumMode::Enabled)
-            .send()
-            .await
-            .map_err(explain)?;
-        Ok(head.checksum_crc32() == Some(BODY_CRC32))
+        Ok(true)
     }
 
     /// S3 sorts whole keys by their bytes, so that `/` comes behind a blank and before a zero.

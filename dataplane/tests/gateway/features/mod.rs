@@ -1,6 +1,7 @@
 //! What is the engine's to keep — versions, tags, locks, encryption — reaches it in its own terms and comes back in the
 //! customer's; where the engine cannot, nothing reaches it.
 
+mod checksums;
 mod settings;
 mod versions;
 
@@ -14,6 +15,7 @@ fn all() -> EngineCapabilities {
         exact_keys: true,
         byte_order: true,
         checksums: true,
+        newer_checksums: true,
         trailers: true,
         conditional_writes: true,
         versioning: true,
@@ -134,31 +136,6 @@ async fn a_wrong_key_of_the_customers_is_not_our_failure() {
         assert_eq!(answer_to(method, true).await, 403, "{method}");
         assert_eq!(answer_to(method, false).await, 500, "{method}");
     }
-}
-
-#[tokio::test]
-async fn an_engine_that_locks_is_given_the_checksum() {
-    let checksums = async |checksums: bool, object_lock: bool| {
-        let world = World::with(|snapshot| {
-            let able = &mut snapshot.settings.engines[0].capabilities;
-            (able.checksums, able.object_lock) = (checksums, object_lock);
-        })
-        .await;
-        let answer = world
-            .a
-            .call("PUT", "/abkt/k")
-            .header("x-amz-sdk-checksum-algorithm", "CRC32")
-            .header("x-amz-checksum-crc32", "jNwWgw==")
-            .body(b"x")
-            .send()
-            .await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        let seen = world.engine.take_seen().remove(0).headers;
-        ["x-amz-checksum-crc32", "x-amz-sdk-checksum-algorithm"].map(|name| seen.contains_key(name))
-    };
-    assert_eq!(checksums(false, false).await, [false, false]);
-    assert_eq!(checksums(true, false).await, [true, true]);
-    assert_eq!(checksums(false, true).await, [true, true]);
 }
 
 #[tokio::test]

@@ -31,6 +31,20 @@ async fn row_26_a_body_that_does_not_match_is_no_object() {
         ("content-md5", "short", "InvalidDigest"),
         ("x-amz-checksum-crc32", "AAAAAA==", "BadDigest"),
         ("x-amz-checksum-crc32", "AA==", "InvalidRequest"),
+        ("x-amz-checksum-crc16", "AAA=", "InvalidRequest"),
+        (
+            "x-amz-checksum-md5",
+            "XrY7u+Ae7tCTyyK7j1rNww==",
+            "BadDigest",
+        ),
+        ("x-amz-checksum-xxhash64", "AAAAAAAAAAA=", "BadDigest"),
+        ("x-amz-checksum-xxhash3", "AAAAAAAAAAA=", "BadDigest"),
+        (
+            "x-amz-checksum-xxhash128",
+            "AAAAAAAAAAAAAAAAAAAAAA==",
+            "BadDigest",
+        ),
+        ("x-amz-checksum-sha512", "AAAA", "InvalidRequest"),
     ] {
         let answer = world
             .a

@@ -49,6 +49,43 @@ async fn row_37_a_parameter_is_said_once() {
     }
 }
 
+/// What S3 has learnt since, or learns some day, is not taken for what it looks like without.
+#[tokio::test]
+async fn row_37_a_write_with_a_word_that_nobody_knows_is_none() {
+    for world in worlds().await {
+        assert_eq!(world.a.put("/abkt/k", "kept").await.status, 200);
+        let started = world.a.call("POST", "/abkt/k?uploads").send().await;
+        let id = started.element("UploadId").to_owned();
+        world.engine.take_seen();
+        for (method, target) in [
+            ("PUT", "/abkt/k?annotation&annotationName=a"),
+            ("DELETE", "/abkt/k?annotation&annotationName=a"),
+            ("GET", "/abkt/k?annotation&annotationName=a"),
+            ("PUT", "/new?metadataAnnotationTable"),
+            ("PUT", "/abkt/k?brandNew"),
+            ("DELETE", "/abkt/k?brandNew=1"),
+            ("PUT", "/abkt/k?append&position=4"),
+            ("PUT", "/abkt/k?partNumber=1"),
+            ("PUT", "/new?brandNew"),
+            ("DELETE", "/abkt?brandNew"),
+            ("POST", "/abkt?delete&brandNew"),
+            ("POST", "/abkt/k?uploads&brandNew"),
+            ("DELETE", &format!("/abkt/k?uploadId={id}&brandNew")),
+        ] {
+            let answer = world.a.call(method, target).body(b"x").send().await;
+            assert_refused(&world, &answer, (501, "NotImplemented"), target);
+        }
+        assert_eq!(world.a.get("/abkt/k?v=3").await.body, "kept");
+        let put = "/abkt/k?x-id=PutObject&x-source=mine&Content-Type=text%2Fplain";
+        assert_eq!(world.a.put(put, "new").await.status, 200);
+        assert_eq!(world.a.get("/abkt/k").await.body, "new");
+        let abort = format!("/abkt/k?uploadId={id}&x-id=AbortMultipartUpload");
+        assert_eq!(world.a.call("DELETE", &abort).send().await.status, 204);
+        let delete = world.a.call("DELETE", "/abkt/k?x-id=DeleteObject").send();
+        assert_eq!(delete.await.status, 204);
+    }
+}
+
 #[tokio::test]
 async fn row_38_no_answer_is_written_by_its_asker() {
     let world = World::start().await;

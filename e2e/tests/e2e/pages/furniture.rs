@@ -165,7 +165,7 @@ pub async fn log_in(stack: &Stack, browser: &Chromium) {
     browser.goto(&format!("{}/login", stack.web())).await;
     browser.fill("#email", OWNER).await;
     browser.fill("#password", PASSWORD).await;
-    browser.click("#submit").await;
+    browser.leave_by("#submit").await;
 }
 
 /// A new operator of the installation, logged in beside whoever else the browser is. Its app.

@@ -77,11 +77,15 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// What a probe looks for, in people's words, and whether it was found.
-fn abilities(able: &EngineCapabilities) -> [(&'static str, bool); 14] {
+fn abilities(able: &EngineCapabilities) -> [(&'static str, bool); 15] {
     [
         ("Exact keys", able.exact_keys),
         ("Listings in byte order", able.byte_order),
         ("Checksums", able.checksums),
+        (
+            "Newer checksums (SHA-512, MD5, XXHash)",
+            able.newer_checksums,
+        ),
         ("Trailing checksums", able.trailers),
         ("Conditional writes", able.conditional_writes),
         ("Versioning", able.versioning),
