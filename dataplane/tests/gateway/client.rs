@@ -124,6 +124,10 @@ impl Call<'_> {
         self
     }
 
+    pub fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     /// What is said of the body, instead of its hash.
     pub fn payload(mut self, hash: &str) -> Self {
         self.payload_hash = Some(hash.to_owned());

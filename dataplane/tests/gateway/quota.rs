@@ -63,7 +63,7 @@ async fn grant(control: &Control, grants: &[(Resource, u64)], answers: Option<u6
 }
 
 /// A node with this much of tenant A's quota, which is in all leases together.
-async fn world(resource: Resource, total: u64) -> World {
+pub async fn world(resource: Resource, total: u64) -> World {
     let world = World::with(|snapshot| limit(snapshot, resource, 1_000_000)).await;
     grant(&world.control, &[(resource, total)], None).await;
     arrived(&world).await;
@@ -89,7 +89,7 @@ fn full(ask: &Ask, used: u64, held: bool) -> ToNode {
 }
 
 /// Every request that needs more is told that all is used.
-fn always_full(control: &Control) -> tokio::task::JoinHandle<()> {
+pub fn always_full(control: &Control) -> tokio::task::JoinHandle<()> {
     let control = control.clone();
     tokio::spawn(async move {
         let mut answered = 0;
