@@ -160,6 +160,19 @@ async fn what_does_not_fit_is_refused_before_the_engine_hears_of_it() {
 }
 
 #[tokio::test]
+async fn what_does_not_fit_is_not_told_to_go_on() {
+    let world = world(Resource::StoredBytes, 10).await;
+    let answering = always_full(&world.control);
+    let put = |body: &'static [u8]| world.a.call("PUT", "/abkt/k").body(body).send_when_told();
+    let (told, refused) = put(b"elevenbytes").await;
+    assert_eq!((told, refused.code()), (false, "QuotaExceeded"));
+    world.assert_engine_saw_nothing("a write beyond the quota");
+    let (told, answer) = put(b"ten bytes!").await;
+    assert_eq!((told, answer.status), (true, 200));
+    answering.abort();
+}
+
+#[tokio::test]
 async fn a_request_waits_for_a_grant() {
     let world = world(Resource::StoredBytes, 10).await;
     let (answer, ()) = tokio::join!(world.a.put("/abkt/k", "elevenbytes"), async {
