@@ -124,6 +124,10 @@ impl Call<'_> {
         self
     }
 
+    pub fn content(&self) -> &[u8] {
+        &self.body
+    }
+
     /// What is said of the body, instead of its hash.
     pub fn payload(mut self, hash: &str) -> Self {
         self.payload_hash = Some(hash.to_owned());
@@ -217,6 +221,22 @@ impl Call<'_> {
             return parse(&out);
         }
         parse(&self.client.raw(&bytes).await)
+    }
+
+    /// Sends the body once the node says to go on, and not before. Whether it said so, and its answer.
+    pub async fn send_when_told(self) -> (bool, Answer) {
+        let call = self.header("expect", "100-continue");
+        let mut stream = TcpStream::connect(call.client.address).await.unwrap();
+        stream.write_all(call.head().1.as_bytes()).await.unwrap();
+        let mut said = Vec::new();
+        while !said.ends_with(b"\r\n\r\n") && stream.read_buf(&mut said).await.unwrap() > 0 {}
+        let told = said.starts_with(b"HTTP/1.1 100 ");
+        if told {
+            said.clear();
+            stream.write_all(&call.body).await.unwrap();
+        }
+        stream.read_to_end(&mut said).await.unwrap();
+        (told, parse(&said))
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use dataplane::Patience;
 use tokio::net::TcpStream;
+use wire::Permission;
 
 use crate::client::{Client, parse};
 use crate::world::{KEY_A, RunningNode, SECRET_A, World};
@@ -15,39 +16,40 @@ pub async fn raw(world: &World, head: &str) -> crate::client::Answer {
 
 #[tokio::test]
 async fn continue_is_said_only_to_those_who_may() {
-    let world = World::start().await;
-    for (client, interim) in [
-        (&world.a, true),
-        (
-            &crate::client::Client {
-                secret: "wrong",
-                ..world.a.clone()
-            },
-            false,
-        ),
+    let world = World::with(|snapshot| {
+        let keys = &mut snapshot.tenants[0].access_keys;
+        keys[0].scope.buckets = vec!["abkt".into()];
+        keys[0].scope.prefixes = vec!["in/".into()];
+        let mut reads = keys[0].clone();
+        reads.access_key_id = "VLTRRRRRRRRRRRRRRRRR".into();
+        reads.scope.permission = Permission::Read;
+        keys.push(reads);
+    })
+    .await;
+    let forger = Client {
+        secret: "wrong",
+        ..world.a.clone()
+    };
+    let reader = Client {
+        access_key_id: "VLTRRRRRRRRRRRRRRRRR",
+        ..world.a.clone()
+    };
+    for (client, target, code) in [
+        (&forger, "/abkt/in/k", "SignatureDoesNotMatch"),
+        (&world.a, "/abkt/out/k", "AccessDenied"),
+        (&world.a, "/shared-name/in/k", "AccessDenied"),
+        (&reader, "/abkt/in/k", "AccessDenied"),
     ] {
-        let call = client
-            .call("PUT", "/abkt/k")
-            .header("expect", "100-continue")
-            .body(b"hello");
-        let (_, head) = call.head();
-        let mut stream = tokio::net::TcpStream::connect(client.address)
-            .await
-            .unwrap();
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut buffer = [0u8; 1024];
-        let n = stream.read(&mut buffer).await.unwrap();
-        let first = String::from_utf8_lossy(&buffer[..n]).into_owned();
-        assert_eq!(first.starts_with("HTTP/1.1 100"), interim, "{first}");
-        assert_eq!(first.starts_with("HTTP/1.1 403"), !interim, "{first}");
-        if interim {
-            stream.write_all(b"hello").await.unwrap();
-            let mut rest = Vec::new();
-            stream.read_to_end(&mut rest).await.unwrap();
-            assert!(rest.starts_with(b"HTTP/1.1 200"));
-        }
+        let call = client.call("PUT", target).body(b"hello");
+        let (told, answer) = call.send_when_told().await;
+        let got = (told, answer.status, answer.code());
+        assert_eq!(got, (false, 403, code), "{target}");
+        world.assert_engine_saw_nothing(target);
     }
+    let call = world.a.call("PUT", "/abkt/in/k").body(b"hello");
+    let (told, answer) = call.send_when_told().await;
+    assert_eq!((told, answer.status), (true, 200));
+    assert_eq!(reader.get("/abkt/in/k").await.body, "hello");
 }
 
 /// A client that sends all of its body before it reads must find the refusal, not a reset.

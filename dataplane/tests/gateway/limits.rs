@@ -62,6 +62,28 @@ async fn a_node_admits_its_share_and_no_more() {
 }
 
 #[tokio::test]
+async fn whoever_sends_too_often_is_not_told_to_go_on() {
+    let world = World::with(|snapshot| {
+        snapshot.tenants[0].limits.requests_per_second = 1;
+        snapshot.tenants[0].limits.burst = 5;
+    })
+    .await;
+    let mut stored = 0;
+    let refused = loop {
+        let call = world.a.call("PUT", "/abkt/k").body(b"hello");
+        match call.send_when_told().await {
+            (true, answer) => assert_eq!(answer.status, 200),
+            (false, answer) => break answer,
+        }
+        world.engine.take_seen();
+        stored += 1;
+    };
+    assert!(stored >= 5, "{stored}");
+    assert_eq!((refused.status, refused.code()), (503, "SlowDown"));
+    world.assert_engine_saw_nothing("an upload too many");
+}
+
+#[tokio::test]
 async fn what_is_refused_is_reported_with_its_rule() {
     let world = World::with(|snapshot| {
         snapshot.tenants[0].access_keys[0].scope.buckets = vec!["abkt".into()];

@@ -19,6 +19,7 @@ mod public;
 mod push;
 mod quota;
 mod snapshots;
+mod streams;
 mod tls;
 mod upload;
 mod usage;

@@ -7,12 +7,12 @@ use dataplane::Clock;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::parse;
+use crate::client::{Answer, Client, parse};
+use crate::streams::Connection;
 use crate::world::{KEY_A, RunningNode, SECRET_A, World, now};
 
-#[tokio::test]
-async fn a_panic_answers_500_for_one_request_alone() {
-    let world = World::start().await;
+/// Another node, whose clock fails once when it is told to.
+async fn failing(world: &World) -> (RunningNode, Client, Arc<AtomicBool>) {
     let fails = Arc::new(AtomicBool::new(false));
     let clock = Clock::from_fn({
         let fails = fails.clone();
@@ -25,10 +25,22 @@ async fn a_panic_answers_500_for_one_request_alone() {
         }
     });
     world.control.forget();
-    let dir = tempfile::tempdir().unwrap();
-    let node = RunningNode::start_with_clock(&world.control_url, dir.path(), clock).await;
+    let dir = world.dir.path().join("failing");
+    let node = RunningNode::start_with_clock(&world.control_url, &dir, clock).await;
     world.control.acked(world.snapshot.revision).await;
     let client = node.client(KEY_A, SECRET_A);
+    (node, client, fails)
+}
+
+fn assert_internal(answer: &Answer) {
+    assert_eq!((answer.status, answer.code()), (500, "InternalError"));
+    assert!(!answer.body.contains("clock"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_panic_answers_500_for_one_request_alone() {
+    let world = World::start().await;
+    let (node, client, fails) = failing(&world).await;
 
     let body = vec![b'x'; 100_000];
     let (_, head) = client.call("PUT", "/abkt/under-way").body(&body).head();
@@ -47,14 +59,33 @@ async fn a_panic_answers_500_for_one_request_alone() {
     let text = String::from_utf8(answers).unwrap();
     let second = text.rfind("HTTP/1.1 ").unwrap();
     let (first, second) = text.split_at(second);
-    let first = parse(first.as_bytes());
-    assert_eq!((first.status, first.code()), (500, "InternalError"));
-    assert!(!first.body.contains("clock"), "{}", first.body);
+    assert_internal(&parse(first.as_bytes()));
     assert_eq!(parse(second.as_bytes()).status, 200, "{text}");
 
     upload.write_all(&body[80_000..]).await.unwrap();
     let mut answer = Vec::new();
     upload.read_to_end(&mut answer).await.unwrap();
     assert_eq!(parse(&answer).status, 200);
+    node.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_ends_one_stream_of_a_connection() {
+    let world = World::start().await;
+    let (node, client, fails) = failing(&world).await;
+    let connection = Connection::to(&client).await;
+    let body = vec![b'x'; 100_000];
+    let upload = connection.upload(&client.call("PUT", "/abkt/under-way").body(&body));
+    assert!(upload.piece(&body[..80_000]).await);
+    world.engine.begun(1).await;
+
+    let list = client.call("GET", "/");
+    fails.store(true, Ordering::SeqCst);
+    assert_internal(&connection.send(&list).await);
+    assert!(!fails.load(Ordering::SeqCst), "the clock was asked");
+    assert_eq!(connection.send(&list).await.status, 200);
+
+    assert!(upload.piece(&body[80_000..]).await);
+    assert_eq!(upload.end().await.status, 200);
     node.stop().await.unwrap();
 }

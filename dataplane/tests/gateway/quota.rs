@@ -63,7 +63,7 @@ async fn grant(control: &Control, grants: &[(Resource, u64)], answers: Option<u6
 }
 
 /// A node with this much of tenant A's quota, which is in all leases together.
-async fn world(resource: Resource, total: u64) -> World {
+pub async fn world(resource: Resource, total: u64) -> World {
     let world = World::with(|snapshot| limit(snapshot, resource, 1_000_000)).await;
     grant(&world.control, &[(resource, total)], None).await;
     arrived(&world).await;
@@ -89,7 +89,7 @@ fn full(ask: &Ask, used: u64, held: bool) -> ToNode {
 }
 
 /// Every request that needs more is told that all is used.
-fn always_full(control: &Control) -> tokio::task::JoinHandle<()> {
+pub fn always_full(control: &Control) -> tokio::task::JoinHandle<()> {
     let control = control.clone();
     tokio::spawn(async move {
         let mut answered = 0;
@@ -156,6 +156,19 @@ async fn what_does_not_fit_is_refused_before_the_engine_hears_of_it() {
     assert_eq!(world.a.get("/abkt/k").await.status, 200);
     // Another tenant has no quota.
     assert_eq!(world.b.put("/bvic/k", "elevenbytes").await.status, 200);
+    answering.abort();
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_not_told_to_go_on() {
+    let world = world(Resource::StoredBytes, 10).await;
+    let answering = always_full(&world.control);
+    let put = |body: &'static [u8]| world.a.call("PUT", "/abkt/k").body(body).send_when_told();
+    let (told, refused) = put(b"elevenbytes").await;
+    assert_eq!((told, refused.code()), (false, "QuotaExceeded"));
+    world.assert_engine_saw_nothing("a write beyond the quota");
+    let (told, answer) = put(b"ten bytes!").await;
+    assert_eq!((told, answer.status), (true, 200));
     answering.abort();
 }
 

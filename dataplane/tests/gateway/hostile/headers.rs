@@ -2,6 +2,7 @@
 
 use super::{assert_refused, assert_tells_nothing};
 use crate::connections::raw;
+use crate::engine::Seen;
 use crate::world::World;
 
 #[tokio::test]
@@ -37,6 +38,54 @@ async fn row_11_what_a_header_would_promise_in_vain_is_refused() {
     assert_eq!(ignored.body(b"x").send().await.status, 200);
     let sent = world.engine.take_seen().remove(0).headers;
     assert!(!sent.contains_key("x-minio-force-delete") && !sent.contains_key("x-forwarded-for"));
+}
+
+#[tokio::test]
+async fn row_11_an_expected_owner_is_the_one_who_is() {
+    const OWNER: &str = "x-amz-expected-bucket-owner";
+    const SOURCE_OWNER: &str = "x-amz-source-expected-bucket-owner";
+    let world = World::start().await;
+    world.a.put("/abkt/k", "v").await;
+    let started = world.a.call("POST", "/abkt/k?uploads").send().await;
+    let id = started.element("UploadId");
+    let part = format!("/abkt/k?partNumber=1&uploadId={id}");
+    let (own, theirs) = ("a".repeat(32), "b".repeat(32));
+    world.engine.take_seen();
+    for (name, method, target, source, status) in [
+        (OWNER, "GET", "/abkt/k", None, 200),
+        (OWNER, "HEAD", "/abkt/k", None, 200),
+        (OWNER, "GET", "/abkt?list-type=2", None, 200),
+        (OWNER, "PUT", "/abkt/copy", Some("/abkt/k"), 200),
+        (SOURCE_OWNER, "PUT", "/abkt/copy", Some("/abkt/k"), 200),
+        (SOURCE_OWNER, "PUT", &part, Some("/abkt/k"), 200),
+        (OWNER, "DELETE", "/abkt/k", None, 204),
+    ] {
+        let call = |owner: &str| {
+            let call = world.a.call(method, target).header(name, owner);
+            match source {
+                Some(source) => call.header("x-amz-copy-source", source),
+                None => call,
+            }
+        };
+        let what = format!("{method} {target} {name}");
+        for other in [&theirs, "", "shared-name", &own[1..], &own.to_uppercase()] {
+            let answer = call(other).send().await;
+            let code = if method == "HEAD" { "" } else { "AccessDenied" };
+            assert_refused(&world, &answer, (403, code), &what);
+        }
+        let twice = call(&own).header(name, &own).send().await;
+        assert_eq!(twice.status, 400, "{what}: {}", twice.body);
+        world.assert_engine_saw_nothing(&what);
+        let answer = call(&own).send().await;
+        assert_eq!(answer.status, status, "{what}: {}", answer.body);
+        let seen = world.engine.take_seen();
+        assert!(!seen.is_empty(), "{what}");
+        let told = |seen: &Seen| seen.headers.keys().any(|n| n.as_str() == name);
+        assert!(
+            !seen.iter().any(told),
+            "{what}: whose it is, is told no engine"
+        );
+    }
 }
 
 #[tokio::test]

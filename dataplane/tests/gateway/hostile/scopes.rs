@@ -128,7 +128,7 @@ impl Operation {
     }
 }
 
-async fn limited_to(scope: Scope) -> World {
+pub async fn limited_to(scope: Scope) -> World {
     World::with(|snapshot| {
         snapshot.settings.engines[0].capabilities = EngineCapabilities {
             exact_keys: true,
@@ -343,6 +343,36 @@ async fn row_45_a_permission_holds_at_every_operation() {
                 assert_tells_nothing(&world, &answer, &what);
             }
             world.engine.take_seen();
+        }
+    }
+}
+
+/// By the address that the connection comes from: what a header says of it is the client's own word.
+#[tokio::test]
+async fn a_key_is_used_from_where_it_may_be() {
+    for (networks, may) in [
+        (&["127.0.0.1/32"][..], true),
+        (&["10.0.0.0/8", "127.0.0.0/8"], true),
+        (&["127.0.0.2/32", "::1/128"], false),
+        (&["10.0.0.0/8"], false),
+    ] {
+        let world = limited_to(Scope {
+            source_addresses: networks.iter().map(|net| net.parse().unwrap()).collect(),
+            ..Scope::default()
+        })
+        .await;
+        for (name, value) in [
+            ("x-forwarded-for", "10.0.0.1"),
+            ("x-real-ip", "10.0.0.1"),
+            ("forwarded", "for=10.0.0.1"),
+        ] {
+            let call = world.a.call("PUT", "/abkt/k").header(name, value);
+            let answer = call.body(b"v").send().await;
+            if may {
+                assert_eq!(answer.status, 200, "{networks:?}: {}", answer.body);
+            } else {
+                assert_refused(&world, &answer, (403, "AccessDenied"), name);
+            }
         }
     }
 }

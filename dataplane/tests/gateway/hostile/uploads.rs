@@ -1,5 +1,8 @@
 //! Copies and uploads: what is read on the way, and whose upload it is.
 
+use wire::{Action, Permission, Scope};
+
+use super::scopes::limited_to;
 use super::{assert_refused, assert_tells_nothing, with_secret, worlds};
 
 #[tokio::test]
@@ -102,6 +105,62 @@ async fn row_10_a_part_is_copied_from_ones_own() {
             source.ends_with("/mine") && !source.contains("shared-name"),
             "{source}"
         );
+    }
+}
+
+#[tokio::test]
+async fn row_34_a_part_is_copied_from_where_its_key_may_read() {
+    let unlimited = Scope::default;
+    for (scope, outside) in [
+        (
+            Scope {
+                prefixes: vec!["in/".into()],
+                ..unlimited()
+            },
+            "/abkt/out/x",
+        ),
+        (
+            Scope {
+                buckets: vec!["abkt".into()],
+                ..unlimited()
+            },
+            "/shared-name/in/x",
+        ),
+        (
+            Scope {
+                permission: Permission::Write,
+                ..unlimited()
+            },
+            "/abkt/in/y",
+        ),
+        (
+            Scope {
+                actions: vec![Action::List, Action::Write],
+                ..unlimited()
+            },
+            "/abkt/in/y",
+        ),
+    ] {
+        let reads = scope.permission == Permission::Full && scope.actions.is_empty();
+        let world = limited_to(scope).await;
+        let started = world.a.call("POST", "/abkt/in/k?uploads").send().await;
+        let id = started.element("UploadId");
+        assert!(!id.is_empty(), "{}", started.body);
+        let target = format!("/abkt/in/k?partNumber=1&uploadId={id}");
+        world.engine.take_seen();
+        let part = || world.a.call("PUT", &target);
+        let copy = |source| part().header("x-amz-copy-source", source);
+        let denied = (403, "AccessDenied");
+        let answer = copy(outside).send().await;
+        assert_refused(&world, &answer, denied, outside);
+        // Of which the node needs not ask how large it is.
+        let ranged = copy(outside).header("x-amz-copy-source-range", "bytes=0-4");
+        assert_refused(&world, &ranged.send().await, denied, outside);
+        let own = match reads {
+            true => copy("/abkt/in/y"),
+            false => part().body(b"x"),
+        };
+        assert_eq!(own.send().await.status, 200, "{outside}");
     }
 }
 
