@@ -30,6 +30,8 @@ pub struct Patience {
     pub body: Duration,
     /// In which an engine begins its answer, once it has the whole request.
     pub answer: Duration,
+    /// The same of an upload that is completed: some engines copy every part then.
+    pub complete: Duration,
     /// How long a body, or an engine's answer, may stand still, in either plane's fault, and how long a client may take
     /// nothing of what it is sent.
     pub stall: Duration,
@@ -41,6 +43,7 @@ impl Default for Patience {
             head: Duration::from_secs(20),
             body: Duration::from_secs(20),
             answer: Duration::from_secs(120),
+            complete: Duration::from_secs(600),
             stall: Duration::from_secs(60),
         }
     }
@@ -255,19 +258,31 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    /// After how many seconds a body is given up that brings so many bytes in each.
+    fn over_after(window: Duration, bytes: usize) -> Option<u32> {
+        let mut waiting = Waiting::new(window);
+        let mut now = Instant::now();
+        (0..60).find(|_| {
+            let over = waiting.until(now) <= now;
+            now += SECOND;
+            waiting.arrived(bytes, now);
+            over
+        })
+    }
+
     #[test]
     fn a_drip_runs_out_of_time_and_a_trickle_does_not() {
-        for (bytes, expected) in [(1, true), (2048, false)] {
-            let mut waiting = Waiting::new(20 * SECOND);
-            let mut now = Instant::now();
-            let mut over = false;
-            for _ in 0..60 {
-                over |= waiting.until(now) <= now;
-                now += SECOND;
-                waiting.arrived(bytes, now);
-            }
-            assert_eq!(over, expected, "{bytes} bytes a second");
-        }
+        assert_eq!(over_after(20 * SECOND, 1), Some(20));
+        assert_eq!(over_after(20 * SECOND, 2048), None);
+    }
+
+    #[test]
+    fn row_30_a_node_waits_no_longer_than_30_seconds() {
+        let Patience { head, body, .. } = Patience::default();
+        assert!(head + head / LOOKS <= 30 * SECOND, "{head:?}");
+        let given_up = over_after(body, 1);
+        assert!(given_up.is_some_and(|after| after <= 30), "{given_up:?}");
+        assert_eq!(over_after(body, 2048), None);
     }
 
     #[test]

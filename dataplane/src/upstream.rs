@@ -37,8 +37,6 @@ use crate::patience::Patience;
 use crate::payload::{Outcome, Payload};
 use crate::xml;
 
-/// Completing an upload makes some engines copy every part.
-const COMPLETE_WITHIN: Duration = Duration::from_secs(600);
 /// The largest document that is read from an engine: a list of 1,000 keys of 1,024 escaped bytes each, and room.
 const MAX_DOCUMENT: usize = 16 * 1024 * 1024;
 
@@ -213,7 +211,7 @@ impl Upstream {
         let within = if request.query.iter().any(|(n, _)| n == "uploadId")
             && request.method == Method::POST
         {
-            COMPLETE_WITHIN
+            self.patience.complete
         } else {
             self.patience.answer
         };

@@ -104,11 +104,13 @@ impl Client {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let _ = stream.write_all(bytes).await;
         let mut out = Vec::new();
-        let _ = tokio::time::timeout(
-            std::time::Duration::from_secs(40),
-            stream.read_to_end(&mut out),
-        )
-        .await;
+        let read = stream.read_to_end(&mut out);
+        let closed = tokio::time::timeout(std::time::Duration::from_secs(15), read).await;
+        assert!(
+            closed.is_ok(),
+            "still open after {:?}",
+            String::from_utf8_lossy(bytes)
+        );
         out
     }
 }
@@ -240,7 +242,7 @@ impl Call<'_> {
     }
 }
 
-fn decode(text: &str) -> String {
+pub fn decode(text: &str) -> String {
     percent_encoding::percent_decode_str(text)
         .decode_utf8()
         .unwrap()

@@ -212,6 +212,7 @@ impl RunningNode {
                 head: Duration::from_millis(400),
                 body: Duration::from_millis(400),
                 answer: Duration::from_secs(5),
+                complete: Duration::from_secs(5),
                 stall: Duration::from_millis(800),
             },
             tls: None,

@@ -1,6 +1,7 @@
 //! Signatures, scopes and clocks: each refusal beside the request that passes.
 
 mod client;
+mod independent;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use wire::Snapshot;
@@ -349,6 +350,13 @@ fn the_payload_hash_is_one_of_the_five_forms() {
             Ok(PayloadHash::Chunked {
                 signed: true,
                 trailer: false,
+            }),
+        ),
+        (
+            "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+            Ok(PayloadHash::Chunked {
+                signed: true,
+                trailer: true,
             }),
         ),
         (

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use sigv4::ChunkSigner;
 
 use super::{assert_refused, assert_tells_nothing};
+use crate::client::parse;
 use crate::world::World;
 use crate::writes::{CRC32_OF_HELLO, put_with_trailer, trailer_body};
 
@@ -72,8 +73,36 @@ async fn row_26_a_body_that_does_not_match_is_no_object() {
     assert_eq!(world.engine.objects().len(), 1);
 }
 
+/// The chunks of a body, each signed, and the trailer, signed as well. `seed`: the signature of the head.
+fn signed_body(world: &World, seed: String, chunks: &[&str], trailer: Option<&str>) -> String {
+    let a = &world.a;
+    let mut signer = ChunkSigner::new(a.signing_key(), a.timestamp(), a.scope(), seed);
+    let mut body = String::new();
+    for chunk in chunks.iter().chain([&""]) {
+        let signature = signer.next_chunk(&hex::encode(Sha256::digest(chunk)));
+        let size = chunk.len();
+        body.push_str(&format!("{size:x};chunk-signature={signature}\r\n"));
+        if size > 0 {
+            body.push_str(&format!("{chunk}\r\n"));
+        }
+    }
+    if let Some(trailer) = trailer {
+        let signature = signer.trailer(&hex::encode(Sha256::digest(format!("{trailer}\n"))));
+        body.push_str(&format!("{trailer}\r\n{TRAILER_SIGNATURE}{signature}\r\n"));
+    }
+    body + "\r\n"
+}
+
+const TRAILER_SIGNATURE: &str = "x-amz-trailer-signature:";
+
 #[tokio::test]
 async fn row_27_signed_chunks_are_verified() {
+    for chunks in [&["hello!"][..], &["hello ", "world"]] {
+        signed_chunks_are_verified(chunks).await;
+    }
+}
+
+async fn signed_chunks_are_verified(chunks: &[&str]) {
     let world = World::start().await;
     const END: &str = "END";
     let cut = "\r\n0;chunk-signature=";
@@ -99,26 +128,14 @@ async fn row_27_signed_chunks_are_verified() {
         // Truncated: what follows the data never comes.
         (Some((cut, END)), (400, "IncompleteBody")),
     ] {
+        let whole = chunks.concat();
         let call = world
             .a
             .call("PUT", "/abkt/k")
             .payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD")
-            .header("x-amz-decoded-content-length", "11");
+            .header("x-amz-decoded-content-length", &whole.len().to_string());
         let (seed, _) = call.head();
-        let mut signer = ChunkSigner::new(
-            world.a.signing_key(),
-            world.a.timestamp(),
-            world.a.scope(),
-            seed,
-        );
-        let mut body = String::new();
-        for chunk in ["hello ", "world", ""] {
-            let signature = signer.next_chunk(&hex::encode(Sha256::digest(chunk)));
-            body.push_str(&format!(
-                "{:x};chunk-signature={signature}\r\n{chunk}\r\n",
-                chunk.len()
-            ));
-        }
+        let mut body = signed_body(&world, seed, chunks, None);
         if let Some((from, to)) = tamper {
             body = body.replacen(from, to, 1);
             body.truncate(body.find(END).unwrap_or(body.len()));
@@ -128,11 +145,77 @@ async fn row_27_signed_chunks_are_verified() {
         assert_eq!(got, expected, "{tamper:?} {}", answer.body);
         assert_tells_nothing(&world, &answer, "a body in chunks");
         if tamper.is_none() {
-            assert_eq!(world.a.get("/abkt/k").await.body, "hello world");
+            assert_eq!(world.a.get("/abkt/k").await.body, whole);
             world.a.call("DELETE", "/abkt/k").send().await;
+            world.engine.take_seen();
         }
         assert!(world.engine.objects().is_empty());
+        // Of what came before a second chunk the engine may have heard, and never the end.
+        match chunks.len() {
+            1 => world.assert_engine_saw_nothing("a body in one chunk"),
+            _ => assert!(world.engine.take_seen().iter().all(|s| s.body.is_none())),
+        }
     }
+}
+
+#[tokio::test]
+async fn row_27_signed_trailers_are_verified() {
+    let world = World::start().await;
+    let call = || {
+        let call = world.a.call("PUT", "/abkt/k");
+        call.payload("STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER")
+            .header("content-encoding", "aws-chunked")
+            .header("x-amz-decoded-content-length", "5")
+            .header("x-amz-trailer", "x-amz-checksum-crc32")
+    };
+    let crc = format!("x-amz-checksum-crc32:{CRC32_OF_HELLO}");
+    let signed = |trailer| signed_body(&world, call().head().0, &["hello"], Some(trailer));
+    let good = signed(&crc);
+    let (before, signature) = good.split_once(TRAILER_SIGNATURE).unwrap();
+    let data = before.strip_suffix(&format!("{crc}\r\n")).unwrap();
+    let zeros = "0".repeat(64);
+    let forged = (403, "SignatureDoesNotMatch");
+    let malformed = (400, "MalformedTrailerError");
+    for (what, body, expected) in [
+        (
+            "a bad signature",
+            format!("{before}{TRAILER_SIGNATURE}{zeros}\r\n\r\n"),
+            forged,
+        ),
+        ("no signature", format!("{before}\r\n"), malformed),
+        ("no end", before.to_owned(), malformed),
+        ("no trailer", format!("{data}\r\n"), malformed),
+        (
+            "the signature of another",
+            format!("{data}{TRAILER_SIGNATURE}{signature}"),
+            forged,
+        ),
+        (
+            "another value",
+            good.replace(CRC32_OF_HELLO, "AAAAAA=="),
+            forged,
+        ),
+        ("another name", good.replace("-crc32:", "-crc32c:"), forged),
+        (
+            "one more",
+            good.replace(&crc, &format!("x-a:b\r\n{crc}")),
+            forged,
+        ),
+        ("another body", good.replace("hello", "jello"), forged),
+        (
+            "a checksum of another body",
+            signed("x-amz-checksum-crc32:AAAAAA=="),
+            (400, "BadDigest"),
+        ),
+    ] {
+        let answer = call().body(body.as_bytes()).send().await;
+        assert_refused(&world, &answer, expected, what);
+        assert!(world.engine.objects().is_empty(), "{what}");
+    }
+    let answer = call().body(good.as_bytes()).send().await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!(answer.headers["x-amz-checksum-crc32"], CRC32_OF_HELLO);
+    assert_eq!(world.a.get("/abkt/k").await.body, "hello");
 }
 
 #[tokio::test]
@@ -151,6 +234,7 @@ async fn row_27_trailers_are_verified() {
         (400, "MalformedTrailerError")
     );
     assert!(world.engine.objects().is_empty());
+    world.assert_engine_saw_nothing("small bodies");
     let good = put_with_trailer(&world, &trailer_body(CRC32_OF_HELLO), "5").await;
     assert_eq!(good.status, 200);
     let stored = world.engine.take_seen().pop().unwrap();
@@ -168,19 +252,28 @@ async fn row_27_lengths_are_asked_for_and_bounded() {
         .payload("UNSIGNED-PAYLOAD")
         .send()
         .await;
-    assert_eq!((too_long.status, too_long.code()), (400, "EntityTooLarge"));
-    let streaming = world
-        .a
-        .call("PUT", "/abkt/k")
-        .payload("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
-        .body(b"0\r\n\r\n")
-        .send()
-        .await;
-    assert_eq!(
-        (streaming.status, streaming.code()),
-        (411, "MissingContentLength")
+    assert_refused(
+        &world,
+        &too_long,
+        (400, "EntityTooLarge"),
+        "5 GiB and a byte",
     );
-    world.assert_engine_saw_nothing("lengths");
+    let streaming = || {
+        let call = world.a.call("PUT", "/abkt/k");
+        call.payload("STREAMING-UNSIGNED-PAYLOAD-TRAILER")
+            .body(b"5\r\nhello\r\n0\r\n\r\n")
+    };
+    let answer = streaming().send().await;
+    assert_refused(&world, &answer, (411, "MissingContentLength"), "streaming");
+    let (_, head) = world.a.call("PUT", "/abkt/k").head();
+    let without = head.replace("content-length: 0\r\n", "");
+    let answer = parse(&world.a.raw(without.as_bytes()).await);
+    assert_refused(&world, &answer, (411, "MissingContentLength"), "no length");
+
+    let told = streaming().header("x-amz-decoded-content-length", "5");
+    assert_eq!(told.send().await.status, 200);
+    assert_eq!(world.a.get("/abkt/k").await.body, "hello");
+    assert_eq!(parse(&world.a.raw(head.as_bytes()).await).status, 200);
 }
 
 /// What the kernel has counted of it.

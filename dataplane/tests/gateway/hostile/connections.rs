@@ -1,10 +1,11 @@
 //! Heads that smuggle or never end, bodies that drip.
 
+use dataplane::Patience;
+
 use super::{assert_refused, assert_tells_nothing, worlds};
-use crate::client::parse;
-use crate::connections::raw;
+use crate::client::{Answer, Call, decode, parse};
 use crate::engine::Seen;
-use crate::world::World;
+use crate::world::{KEY_A, RunningNode, SECRET_A, World};
 
 #[tokio::test]
 async fn row_07_no_header_is_injected() {
@@ -15,19 +16,32 @@ async fn row_07_no_header_is_injected() {
             "%0d%0a%0d%0a",
         ] {
             let path = format!("/abkt/{key}");
-            for method in ["GET", "HEAD", "DELETE"] {
+            // A key like others, which nobody has.
+            for (method, status, code) in [
+                ("GET", 404, "NoSuchKey"),
+                ("HEAD", 404, ""),
+                ("DELETE", 204, ""),
+            ] {
                 let answer = world.a.call(method, &path).send().await;
-                let expected = if method == "DELETE" { 204 } else { 404 };
-                assert_eq!(answer.status, expected, "{method} {path}");
-                assert!(!answer.headers.contains_key("set-cookie"), "{path}");
+                let plain = world.a.call(method, "/abkt/none").send().await;
+                let got = (answer.status, answer.code());
+                assert_eq!(got, (status, code), "{method} {path}");
+                assert_eq!(names(&answer), names(&plain), "{method} {path}");
                 assert_tells_nothing(&world, &answer, &path);
+                let uri = world.engine.take_seen().remove(0).uri;
+                assert!(uri.ends_with(&format!("/{}", encoded(key))), "{uri}");
             }
-            let uri = world.engine.take_seen().remove(0).uri;
-            assert!(
-                uri.to_lowercase()
-                    .ends_with(&key.to_lowercase().replace(':', "%3a")),
-                "{uri}"
-            );
+            assert_eq!(world.a.put(&path, key).await.status, 200);
+            assert_eq!(world.a.put("/abkt/k", "v").await.status, 200);
+            let (stored, plain) = (world.a.get(&path).await, world.a.get("/abkt/k").await);
+            assert_eq!((stored.status, stored.body.as_str()), (200, key));
+            assert_eq!(names(&stored), names(&plain), "{path}");
+            for key in ["k", key] {
+                let gone = world.a.call("DELETE", &format!("/abkt/{key}")).send().await;
+                assert_eq!(gone.status, 204);
+            }
+            assert!(world.engine.objects().is_empty());
+            world.engine.take_seen();
         }
         for path in [
             "/abkt/%00",
@@ -37,54 +51,86 @@ async fn row_07_no_header_is_injected() {
             "/abkt/%c0%ae%c0%ae/x",
             "/abkt/%zz",
         ] {
-            let answer = world.a.raw(signed_for(&world, path).as_bytes()).await;
-            assert_refused(&world, &parse(&answer), (400, "InvalidURI"), path);
+            for method in ["GET", "PUT", "DELETE"] {
+                let head = signed_for(&world, method, path);
+                let answer = parse(&world.a.raw(head.as_bytes()).await);
+                assert_refused(&world, &answer, (400, "InvalidURI"), path);
+            }
         }
         assert_eq!(world.a.put("/abkt/x%09y", "v").await.status, 200);
     }
 }
 
+fn names(answer: &Answer) -> Vec<&String> {
+    answer.headers.keys().collect()
+}
+
+/// As the node writes what a client wrote.
+fn encoded(key: &str) -> String {
+    sigv4::uri_encode(decode(key).as_bytes(), false).into_owned()
+}
+
 /// A head that is well signed for another path: the path is refused before anybody looks.
-fn signed_for(world: &World, path: &str) -> String {
-    let (_, head) = world.a.call("GET", "/abkt/k").head();
+fn signed_for(world: &World, method: &str, path: &str) -> String {
+    let (_, head) = world.a.call(method, "/abkt/k").head();
     head.replacen("/abkt/k", path, 1)
 }
 
 #[tokio::test]
 async fn row_18_ambiguous_framing_is_refused_and_the_connection_closed() {
     let world = World::start().await;
-    for head in [
-        "PUT /abkt/k HTTP/1.1\r\nhost: HOST\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\nhost: HOST\r\n\r\n",
-        "PUT /abkt/k HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
-        "PUT /abkt/k HTTP/1.1\r\nhost: HOST\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
-        "PUT /abkt/k HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: xchunked\r\n\r\nhello",
-        "PUT /abkt/k HTTP/1.0\r\nhost: HOST\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        "GET /abkt/k HTTP/1.1\r\nhost: HOST\r\nno colon here\r\n\r\n",
-        "GET /abkt/k HTTP/1.1\r\nhost: HOST\r\nx-a: b\r\n folded: c\r\n\r\n",
-        "GET /abkt/\u{e9} HTTP/9.9\r\nhost: HOST\r\n\r\n",
+    // For longer than anybody here waits, an idle connection stays open.
+    world.control.forget();
+    let dir = tempfile::tempdir().unwrap();
+    let patience = Patience::default();
+    let node = RunningNode::start_with_patience(&world.control_url, dir.path(), patience).await;
+    world.control.acked(world.snapshot.revision).await;
+    let a = node.client(KEY_A, SECRET_A);
+    let kept = |call: Call<'_>| call.head().1.replace("connection: close\r\n", "");
+    let (put, get) = (
+        kept(a.call("PUT", "/abkt/k").body(b"hello")),
+        kept(a.call("GET", "/abkt/k")),
+    );
+    let framed = |framing: &str| put.replace("content-length: 5\r\n", framing);
+    for request in [
+        framed("content-length: 5\r\ntransfer-encoding: chunked\r\n") + "0\r\n\r\n",
+        framed("transfer-encoding: chunked\r\ncontent-length: 5\r\n") + "0\r\n\r\n",
+        framed("content-length: 5\r\ncontent-length: 6\r\n") + "hello",
+        framed("content-length: 5, 5\r\n") + "hello",
+        framed("content-length: +5\r\n") + "hello",
+        framed("transfer-encoding: xchunked\r\n") + "hello",
+        framed("connection: keep-alive\r\ntransfer-encoding: chunked\r\n")
+            .replace("HTTP/1.1", "HTTP/1.0")
+            + "0\r\n\r\n",
+        get.replace(
+            "content-length: 0\r\n",
+            "content-length: 50\r\ntransfer-encoding: chunked\r\n",
+        ) + "0\r\n\r\n",
+        get.replace("\r\n\r\n", "\r\nno colon here\r\n\r\n"),
+        get.replace("\r\n\r\n", "\r\nx-a: b\r\n folded: c\r\n\r\n"),
+        get.replace("HTTP/1.1", "HTTP/9.9"),
     ] {
-        let answer = raw(&world, head).await;
-        assert_eq!(answer.status, 400, "{head:?}");
-        assert_tells_nothing(&world, &answer, head);
-        world.assert_engine_saw_nothing(head);
+        // What follows is not taken for a request.
+        let answers = a.raw([request.as_str(), &get].concat().as_bytes()).await;
+        let text = String::from_utf8_lossy(&answers);
+        assert_eq!(text.matches("HTTP/1.").count(), 1, "{request}: {text}");
+        let answer = parse(&answers);
+        assert_eq!(answer.status, 400, "{request}: {}", answer.body);
+        assert_tells_nothing(&world, &answer, &request);
+        world.assert_engine_saw_nothing(&request);
     }
-    let hidden = "GET /abkt/k HTTP/1.1\r\nhost: HOST\r\ntransfer-encoding: chunked\r\ncontent-length: 50\r\n\r\n0\r\n\r\nGET /x HTTP/1.1\r\nhost: HOST\r\n\r\n";
-    let answers = world
-        .a
+    // Two lengths that agree are one, by RFC 9110, section 8.6.
+    let twice = framed("content-length: 5\r\ncontent-length: 5\r\n");
+    let last = a.call("GET", "/abkt/k").head().1;
+    let answers = a
         .raw(
-            hidden
-                .replace("HOST", &world.a.address.to_string())
+            [&put, "hello", &twice, "hello", &get, &last]
+                .concat()
                 .as_bytes(),
         )
         .await;
-    assert_eq!(
-        String::from_utf8(answers)
-            .unwrap()
-            .matches("HTTP/1.1 ")
-            .count(),
-        1
-    );
-    assert_eq!(world.a.put("/abkt/k", "v").await.status, 200);
+    let text = String::from_utf8(answers).unwrap();
+    assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 4, "{text}");
 }
 
 #[tokio::test]

@@ -2,28 +2,32 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use dataplane::Patience;
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 
 use super::assert_tells_nothing;
-use crate::world::World;
+use crate::world::{KEY_A, RunningNode, SECRET_A, World};
+
+/// The parts of an upload.
+const COMPLETE: &[u8] = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
+
+/// Where an upload that was begun is completed. Other worlds' nodes take its id too: their keys and buckets are the same.
+async fn begun(world: &World) -> String {
+    let upload = world.a.call("POST", "/abkt/k?uploads").send().await;
+    world.engine.take_seen();
+    format!("/abkt/k?uploadId={}", upload.element("UploadId"))
+}
 
 #[tokio::test]
 async fn row_31_what_an_engine_does_wrong_is_a_plain_error() {
     let world = World::start().await;
-    let id = world
-        .a
-        .call("POST", "/abkt/k?uploads")
-        .send()
-        .await
-        .element("UploadId")
-        .to_owned();
-    let document = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>e</ETag></Part></CompleteMultipartUpload>";
-    let target = format!("/abkt/k?uploadId={id}");
-    world.engine.take_seen();
+    let target = begun(&world).await;
     for (status, body) in [
         (
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -34,7 +38,7 @@ async fn row_31_what_an_engine_does_wrong_is_a_plain_error() {
         (StatusCode::BAD_GATEWAY, "<html>nginx at 10.0.0.7</html>"),
     ] {
         world.engine.answer_next(status, body);
-        let answer = world.a.call("POST", &target).body(document).send().await;
+        let answer = world.a.call("POST", &target).body(COMPLETE).send().await;
         assert_eq!(
             (answer.status, answer.code()),
             (500, "InternalError"),
@@ -51,7 +55,7 @@ async fn row_31_what_an_engine_does_wrong_is_a_plain_error() {
         world
             .a
             .call("POST", &target)
-            .body(document)
+            .body(COMPLETE)
             .send()
             .await
             .code(),
@@ -61,7 +65,7 @@ async fn row_31_what_an_engine_does_wrong_is_a_plain_error() {
         world
             .a
             .call("POST", &target)
-            .body(document)
+            .body(COMPLETE)
             .send()
             .await
             .element("ETag"),
@@ -128,17 +132,19 @@ async fn broken(then: Then) -> (World, Broken) {
 
 #[tokio::test]
 async fn row_31_an_engine_that_hangs_up_is_asked_once_more_where_that_is_safe() {
+    let complete = begun(&World::start().await).await;
     for garbage in ["", "HTTP/1.1 2", "SSH-2.0-engine-1\r\n"] {
         let (world, engine) = broken(Then::HangsUp(garbage)).await;
-        for (method, target, times) in [
-            ("GET", "/abkt/k", 2),
-            ("HEAD", "/abkt/k", 2),
-            ("PUT", "/abkt/k", 1),
-            ("DELETE", "/abkt/k", 1),
-            ("POST", "/abkt/k?uploads", 1),
+        for (method, target, body, times) in [
+            ("GET", "/abkt/k", &b""[..], 2),
+            ("HEAD", "/abkt/k", b"", 2),
+            ("PUT", "/abkt/k", b"", 1),
+            ("DELETE", "/abkt/k", b"", 1),
+            ("POST", "/abkt/k?uploads", b"", 1),
+            ("POST", &complete, COMPLETE, 1),
         ] {
             engine.heard.store(0, Ordering::SeqCst);
-            let answer = world.a.call(method, target).send().await;
+            let answer = world.a.call(method, target).body(body).send().await;
             assert_eq!(answer.status, 503, "{method}: {}", answer.body);
             assert_tells_nothing(&world, &answer, method);
             let heard = engine.heard.load(Ordering::SeqCst);
@@ -168,6 +174,77 @@ async fn row_31_an_engine_that_says_nothing_is_given_up_on() {
         2,
         "no more than once again"
     );
+}
+
+/// A node with so much patience for answers, and for an upload's completion.
+async fn patient(world: &World, answer: Duration, complete: Duration) -> (RunningNode, TempDir) {
+    let patience = Patience {
+        answer,
+        complete,
+        ..Patience::default()
+    };
+    world.control.forget();
+    let dir = tempfile::tempdir().unwrap();
+    let node = RunningNode::start_with_patience(&world.control_url, dir.path(), patience).await;
+    world.control.acked(world.snapshot.revision).await;
+    (node, dir)
+}
+
+#[tokio::test]
+async fn row_31_an_engine_that_never_completes_an_upload_is_given_up_on() {
+    let target = begun(&World::start().await).await;
+    let (world, engine) = broken(Then::HoldsOn("")).await;
+    let (answer, complete) = (Duration::from_millis(100), Duration::from_millis(900));
+    let (node, _dir) = patient(&world, answer, complete).await;
+    let client = node.client(KEY_A, SECRET_A);
+    let begun = Instant::now();
+    let answer = client.call("POST", &target).body(COMPLETE).send().await;
+    assert_eq!((answer.status, answer.code()), (503, "ServiceUnavailable"));
+    assert_tells_nothing(&world, &answer, "silence");
+    assert!(begun.elapsed() >= complete, "{:?}", begun.elapsed());
+    let heard = engine.heard.load(Ordering::SeqCst);
+    assert_eq!(heard, 1, "not asked again");
+}
+
+#[tokio::test]
+async fn an_upload_may_take_its_engine_longer_than_another_answer() {
+    let target = begun(&World::start().await).await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let (copied, (tell, mut asked)) = (Arc::new(Notify::new()), mpsc::unbounded_channel());
+    let parts_are_copied = copied.clone();
+    // It answers a completion in the end, and nothing else.
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (copied, tell) = (parts_are_copied.clone(), tell.clone());
+            tokio::spawn(async move {
+                let mut stream = BufReader::new(stream);
+                let mut line = String::new();
+                stream.read_line(&mut line).await.unwrap();
+                if line.starts_with("POST") {
+                    tell.send(()).unwrap();
+                    copied.notified().await;
+                    let answer =
+                        "HTTP/1.1 200 OK\r\ncontent-length: 24\r\n\r\n<R><ETag>e-1</ETag></R>\n";
+                    stream.write_all(answer.as_bytes()).await.unwrap();
+                }
+                let _ = stream.read_to_end(&mut Vec::new()).await;
+            });
+        }
+    });
+    let world = World::with(|snapshot| snapshot.settings.engines[0].endpoint = endpoint).await;
+    let (answer, complete) = (Duration::from_millis(100), Duration::from_secs(60));
+    let (node, _dir) = patient(&world, answer, complete).await;
+    let client = node.client(KEY_A, SECRET_A);
+    let completing = client.call("POST", &target).body(COMPLETE).send();
+    let others = async {
+        asked.recv().await.unwrap();
+        let answer = client.get("/abkt/k").await;
+        assert_eq!((answer.status, answer.code()), (503, "ServiceUnavailable"));
+        copied.notify_one();
+    };
+    let (answer, ()) = tokio::join!(completing, others);
+    assert_eq!((answer.status, answer.element("ETag")), (200, "e-1"));
 }
 
 #[tokio::test]

@@ -30,6 +30,12 @@ async fn row_11_what_a_header_would_promise_in_vain_is_refused() {
         assert_tells_nothing(&world, &answer, name);
         world.assert_engine_saw_nothing(name);
     }
+    let private = world
+        .a
+        .call("PUT", "/abkt/k")
+        .header("x-amz-acl", "private");
+    assert_eq!(private.body(b"x").send().await.status, 200);
+    world.engine.take_seen();
     let ignored = world
         .a
         .call("PUT", "/abkt/k")
