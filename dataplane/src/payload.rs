@@ -250,6 +250,7 @@ impl Payload {
                 Poll::Ready(piece) => piece,
                 Poll::Pending => {
                     ready!(self.waiting.poll_over(cx, tokio::time::Instant::now()));
+                    self.source.abandon();
                     return Poll::Ready(Err(Code::RequestTimeout.into()));
                 }
             };

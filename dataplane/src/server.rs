@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -32,7 +32,7 @@ use crate::operation::{Effect, Operation, classify};
 use crate::ops::{self, Call, quota};
 use crate::patience::{Active, Activity, Watched};
 use crate::request::S3Request;
-use crate::source::Source;
+use crate::source::{Source, Upload};
 use crate::upstream::Upstream;
 use crate::usage::{self, Meter};
 use crate::workers::Workers;
@@ -211,6 +211,8 @@ async fn answer(
     let resource = request.uri().path().to_owned();
     // Whoever stands in front may have read another length: nothing after such a request is believed to be one.
     let close = request.headers().contains_key(header::TRANSFER_ENCODING);
+    let waits =
+        request.headers().contains_key(header::EXPECT) && request.version() < Version::HTTP_2;
     let (node, stall) = (way.0.clone(), way.0.patience.stall);
     let mut account = Account::open(
         way.0.metrics.clone(),
@@ -231,6 +233,9 @@ async fn answer(
         tracing::error!(request_id = id, "a request panicked");
         Err(Code::InternalError.into())
     });
+    let heard = received.get().is_some_and(|outcome| outcome.received() > 0);
+    // Who was not told to go on may send its body, or may not.
+    let close = close || (waits && !heard && outcome.is_err());
     let mut response = match outcome {
         Ok(response) => response,
         Err(error) => {
@@ -281,6 +286,7 @@ async fn handle(
     cors: &mut HeaderMap,
 ) -> Result<Response<Content>, S3Error> {
     let (head, body) = request.into_parts();
+    let body = Upload::new(&head, body, node.patience.body);
     let (id, peer) = (account.request_id.clone(), client.address.ip());
     // From here on it goes by its address: it is too large to be moved from hand to hand.
     let mut request = Box::new(S3Request::parse(id, head, peer, &node.domains)?);
@@ -354,7 +360,7 @@ async fn handle(
 async fn arrive(
     node: &Node,
     request: Box<S3Request>,
-    body: Incoming,
+    body: Upload,
     account: &mut Account,
     cors: &mut HeaderMap,
 ) -> Result<Arrived, S3Error> {

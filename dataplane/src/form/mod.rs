@@ -9,14 +9,7 @@ pub mod preamble;
 mod reply;
 pub mod room;
 
-use std::pin::Pin;
-use std::task::Poll;
-
-use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use http_body::Body as _;
-use hyper::body::Incoming;
-use tokio::time::Instant;
 
 pub use self::file::FileReader;
 pub use self::part::is_form;
@@ -29,7 +22,7 @@ use crate::error::{Code, S3Error};
 use crate::node::Node;
 use crate::patience::Waiting;
 use crate::request::S3Request;
-use crate::source::Source;
+use crate::source::{Source, Upload};
 use crate::xml;
 
 /// Fields that are headers of the upload, besides `x-amz-*`.
@@ -107,7 +100,7 @@ pub struct Arrived {
 pub async fn read(
     node: &Node,
     request: Box<S3Request>,
-    mut body: Incoming,
+    mut body: Upload,
 ) -> Result<Arrived, S3Error> {
     refuse_other_mechanisms(&request)?;
     let content_type = request.header("content-type")?.unwrap_or_default();
@@ -122,7 +115,8 @@ pub async fn read(
     let mut preamble = Preamble::new(&boundary);
     let mut waiting = Waiting::new(node.patience.body);
     let opened = loop {
-        let piece = next_piece(&mut body, &mut waiting).await?;
+        let piece = body.piece(&mut waiting).await;
+        let piece = piece.ok_or_else(part::malformed)??;
         match preamble.push(&piece)? {
             Step::More(more) => preamble = more,
             Step::Opened(opened) => break opened,
@@ -156,25 +150,6 @@ pub async fn read(
         }),
         body: Source::File(Box::new(file), body),
     })
-}
-
-async fn next_piece(body: &mut Incoming, waiting: &mut Waiting) -> Result<Bytes, S3Error> {
-    let frame = std::future::poll_fn(|cx| match Pin::new(&mut *body).poll_frame(cx) {
-        Poll::Ready(frame) => Poll::Ready(Ok(frame)),
-        Poll::Pending => waiting
-            .poll_over(cx, Instant::now())
-            .map(|()| Err(S3Error::new(Code::RequestTimeout))),
-    })
-    .await?;
-    match frame {
-        Some(Ok(frame)) => {
-            let piece = frame.into_data().unwrap_or_default();
-            waiting.arrived(piece.len(), Instant::now());
-            Ok(piece)
-        }
-        Some(Err(_)) => Err(Code::IncompleteBody.into()),
-        None => Err(part::malformed()),
-    }
 }
 
 /// Puts the file's name into the fields that ask for it: what a policy is compared with is what came of it. Without a

@@ -18,6 +18,7 @@ mod panics;
 mod public;
 mod push;
 mod quota;
+mod refusals;
 mod snapshots;
 mod streams;
 mod tls;

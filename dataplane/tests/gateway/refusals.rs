@@ -1,0 +1,158 @@
+//! Uploads that are refused at their head, while their client still sends: it hears why, and its connection lives on.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::client::{Answer, Call, Client, parse};
+use crate::world::World;
+
+/// A connection that is used for one request after the other.
+struct Kept(TcpStream);
+
+impl Kept {
+    async fn open(client: &Client) -> Kept {
+        Kept(TcpStream::connect(client.address).await.unwrap())
+    }
+
+    async fn head(&mut self, call: &Call<'_>) {
+        let head = call.head().1.replace("connection: close\r\n", "");
+        self.0.write_all(head.as_bytes()).await.unwrap();
+    }
+
+    /// The next answer, which says its length.
+    async fn answer(&mut self) -> Answer {
+        let mut read = Vec::new();
+        loop {
+            let answer = parse(&read);
+            let length = answer.headers.get("content-length");
+            if length.is_some_and(|length| *length == answer.body.len().to_string()) {
+                return answer;
+            }
+            let more = self.0.read_buf(&mut read).await.unwrap();
+            assert_ne!(
+                more,
+                0,
+                "cut off after {:?}",
+                String::from_utf8_lossy(&read)
+            );
+        }
+    }
+
+    async fn is_closed(&mut self) -> bool {
+        let mut rest = Vec::new();
+        // Closed on what it sent, it may hear of a reset.
+        self.0.read_to_end(&mut rest).await.map_or(true, |n| n == 0)
+    }
+}
+
+fn forger(world: &World) -> Client {
+    Client {
+        secret: "wrong",
+        ..world.a.clone()
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_refused_upload_is_read_and_the_connection_goes_on() {
+    let world = World::start().await;
+    let forger = forger(&world);
+    let body = vec![b'x'; 3_000_000];
+    let mut kept = Kept::open(&world.a).await;
+    for (client, target, expected) in [
+        (&forger, "/abkt/k", (403, "SignatureDoesNotMatch")),
+        (&world.a, "/abkt/k?website", (501, "NotImplemented")),
+        (&world.a, "/abkt/k?brandNew", (501, "NotImplemented")),
+        (&world.a, "/none/k", (404, "NoSuchBucket")),
+    ] {
+        for length in [4, body.len()] {
+            let call = client.call("PUT", target).body(&body[..length]);
+            kept.head(&call).await;
+            let answer = kept.answer().await;
+            assert_eq!((answer.status, answer.code()), expected, "{target}");
+            assert!(!answer.headers.contains_key("connection"));
+            // It sends all the same, as clients do that have not looked yet.
+            kept.0.write_all(&body[..length]).await.unwrap();
+        }
+    }
+    world.assert_engine_saw_nothing("refused uploads");
+    kept.head(&world.a.call("PUT", "/abkt/k").body(b"v")).await;
+    kept.0.write_all(b"v").await.unwrap();
+    assert_eq!(kept.answer().await.status, 200);
+    assert_eq!(world.a.get("/abkt/k").await.body, "v");
+}
+
+#[tokio::test]
+async fn a_refused_form_is_read_to_its_end() {
+    let world = World::start().await;
+    let form = [
+        b"--B\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk\r\n".as_slice(),
+        b"--B\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n",
+        &vec![b'x'; 3_000_000],
+        b"\r\n--B--\r\n",
+    ]
+    .concat();
+    let head = format!(
+        "POST /abkt HTTP/1.1\r\nhost: {}\r\ncontent-type: multipart/form-data; boundary=B\r\ncontent-length: {}\r\n\r\n",
+        world.a.address,
+        form.len()
+    );
+    let mut kept = Kept::open(&world.a).await;
+    for _ in 0..2 {
+        kept.0.write_all(head.as_bytes()).await.unwrap();
+        kept.0.write_all(&form).await.unwrap();
+        let answer = kept.answer().await;
+        assert_eq!((answer.status, answer.code()), (403, "AccessDenied"));
+    }
+    world.assert_engine_saw_nothing("refused forms");
+}
+
+#[tokio::test]
+async fn a_client_that_waited_to_go_on_is_told_that_it_is_over() {
+    let world = World::start().await;
+    for (client, status) in [(&forger(&world), 403), (&world.a, 200)] {
+        let mut kept = Kept::open(client).await;
+        let call = client.call("PUT", "/abkt/k").body(b"v");
+        kept.head(&call.header("expect", "100-continue")).await;
+        if status == 200 {
+            let mut interim = [0; 25];
+            kept.0.read_exact(&mut interim).await.unwrap();
+            assert!(interim.starts_with(b"HTTP/1.1 100"));
+            kept.0.write_all(b"v").await.unwrap();
+        }
+        let answer = kept.answer().await;
+        assert_eq!(answer.status, status);
+        let says = answer.headers.get("connection").map(String::as_str);
+        assert_eq!(says, (status != 200).then_some("close"));
+        if status != 200 {
+            assert!(kept.is_closed().await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_sends_too_slowly_or_too_much_is_cut_off() {
+    let world = World::start().await;
+    let forger = forger(&world);
+    // Nothing comes.
+    let mut kept = Kept::open(&forger).await;
+    kept.head(&forger.call("PUT", "/abkt/k").body(b"hello"))
+        .await;
+    assert_eq!(kept.answer().await.status, 403);
+    assert!(kept.is_closed().await);
+
+    // More than any part has, of which the most is never read.
+    let mut kept = Kept::open(&forger).await;
+    let all = 1_usize << 30;
+    let call = forger
+        .call("PUT", "/abkt/k")
+        .content_length(&all.to_string());
+    kept.head(&call).await;
+    assert_eq!(kept.answer().await.status, 403);
+    let piece = vec![b'x'; 1 << 20];
+    let mut sent = 0;
+    while sent < all && kept.0.write_all(&piece).await.is_ok() {
+        sent += piece.len();
+    }
+    assert!((64 << 20..all / 2).contains(&sent), "{sent}");
+    world.assert_engine_saw_nothing("refused uploads");
+}
