@@ -16,6 +16,8 @@ use crate::process::{Process, children, clear_environment, run, succeed};
 use crate::turn::Turn;
 use crate::{ports, tools, until};
 
+/// Under which a host names a bucket; no name server knows it.
+pub const DOMAIN: &str = "s3.test";
 /// The engine bucket of a pooled stack.
 pub const POOL: &str = "vaultaire-pool";
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -166,6 +168,7 @@ impl Stack {
         command.args(["--http", &format!("127.0.0.1:{http}")]);
         command.args(["--s3", &format!("127.0.0.1:{s3}")]);
         command.args(["--dataplanes", &dataplanes.to_string()]);
+        command.env("VAULTAIRE_S3_DOMAINS", DOMAIN);
         if let Some(engine) = &self.engine {
             command.envs(engine.environment());
         }

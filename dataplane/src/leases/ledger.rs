@@ -35,9 +35,9 @@ impl Key {
 
 /// An id of 32 hexadecimal digits as a number.
 pub fn number(id: &str) -> Option<u128> {
-    (id.len() == 32)
-        .then(|| u128::from_str_radix(id, 16).ok())
-        .flatten()
+    // The standard library takes a sign, too.
+    let digits = id.len() == 32 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
+    digits.then(|| u128::from_str_radix(id, 16).ok()).flatten()
 }
 
 /// What a request may come to use, at most.

@@ -310,3 +310,18 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_id_is_all_of_its_digits() {
+    let digits = "0123456789abcdef0123456789ABCDEF";
+    assert_eq!(number(digits), Some(0x0123456789abcdef0123456789abcdef));
+    for id in [
+        "",
+        "0",
+        &digits[1..],
+        &format!("+{}", &digits[1..]),
+        &digits.replace('f', "g"),
+    ] {
+        assert_eq!(number(id), None, "{id}");
+    }
+}

@@ -92,6 +92,7 @@ fn boto3_story(stack: &Stack, client: &Client, tls: &Tls) -> String {
         .env("ENGINE_LACKS", stack.lacks().join(" "))
         .env("AWS_ACCESS_KEY_ID", &client.access_key_id)
         .env("AWS_SECRET_ACCESS_KEY", &client.secret_access_key)
+        .env("S3_DOMAIN", e2e::stack::DOMAIN)
         .env("TLS_ENDPOINT", &tls.url)
         .env("TLS_CA", &tls.certificate);
     succeed(&mut command, Duration::from_secs(180))

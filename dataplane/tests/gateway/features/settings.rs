@@ -97,19 +97,26 @@ async fn what_is_not_known_in_a_document_is_refused() {
     world.assert_engine_saw_nothing("unknown elements");
 }
 
+const RETENTION: &str = "<Retention><Mode>GOVERNANCE</Mode><RetainUntilDate>2030-01-01T00:00:00Z</RetainUntilDate></Retention>";
+
 #[tokio::test]
 async fn what_an_engine_cannot_do_does_not_reach_it() {
     let world = World::start().await;
-    for (target, document) in BUCKET_SETTINGS
-        .iter()
-        .chain(&[("/abkt/k?tagging", TAGGING), ("/abkt/k?legal-hold", HOLD)])
-    {
+    for (target, document) in BUCKET_SETTINGS.iter().chain(&[
+        ("/abkt/k?tagging", TAGGING),
+        ("/abkt/k?legal-hold", HOLD),
+        ("/abkt/k?retention", RETENTION),
+    ]) {
+        let answer = world.a.put(target, document).await;
         assert_eq!(
-            world.a.put(target, document).await.code(),
-            "NotImplemented",
+            (answer.status, answer.code()),
+            (501, "NotImplemented"),
             "{target}"
         );
     }
+    let attributes = world.a.call("GET", "/abkt/k?attributes");
+    let attributes = attributes.header("x-amz-object-attributes", "ETag");
+    assert_eq!(attributes.send().await.code(), "NotImplemented");
     for (name, value) in [
         ("x-amz-tagging", "a=b"),
         ("x-amz-object-lock-legal-hold", "ON"),
