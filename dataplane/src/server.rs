@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -228,14 +228,17 @@ async fn answer(
         .catch_unwind()
         .await;
     let outcome = handled.unwrap_or_else(|_| {
-        tracing::error!(request_id = id, "a request panicked");
+        account.panicked();
         Err(Code::InternalError.into())
     });
     let mut response = match outcome {
         Ok(response) => response,
         Err(error) => {
             account.code = Some(error.code.as_str());
-            node.refusals.keep(&node, &error, &account);
+            let kept = || node.refusals.keep(&node, &error, &account);
+            if catch_unwind(AssertUnwindSafe(kept)).is_err() {
+                account.panicked();
+            }
             refuse(&error, &method, &resource, &id)
         }
     };
