@@ -2,6 +2,7 @@
 //! class, by tenant for the busiest alone, never by bucket or key.
 
 use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -183,10 +184,21 @@ impl Account {
 
     /// Writes the request down as answered with `further` bytes more than were sent, unless that was done before.
     pub fn book(&mut self, further: u64) -> Result<(), Unwritable> {
-        match self.meter.take() {
-            Some(meter) => meter.book(self.sent + further),
-            None => Ok(()),
-        }
+        let Some(mut meter) = self.meter.take() else {
+            return Ok(());
+        };
+        let booking = AssertUnwindSafe(|| meter.book(self.sent + further));
+        catch_unwind(booking).unwrap_or_else(|_| {
+            self.panicked();
+            // It is no answer that counts. What it changed is booked when the account is closed.
+            meter.counts = false;
+            self.meter = Some(meter);
+            Err(Unwritable)
+        })
+    }
+
+    pub fn panicked(&self) {
+        tracing::error!(request_id = self.request_id, "a request panicked");
     }
 
     pub fn broke(&mut self) {

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -230,7 +230,7 @@ async fn answer(
         .catch_unwind()
         .await;
     let outcome = handled.unwrap_or_else(|_| {
-        tracing::error!(request_id = id, "a request panicked");
+        account.panicked();
         Err(Code::InternalError.into())
     });
     let heard = received.get().is_some_and(|outcome| outcome.received() > 0);
@@ -240,7 +240,10 @@ async fn answer(
         Ok(response) => response,
         Err(error) => {
             account.code = Some(error.code.as_str());
-            node.refusals.keep(&node, &error, &account);
+            let kept = || node.refusals.keep(&node, &error, &account);
+            if catch_unwind(AssertUnwindSafe(kept)).is_err() {
+                account.panicked();
+            }
             refuse(&error, &method, &resource, &id)
         }
     };

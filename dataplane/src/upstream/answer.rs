@@ -32,6 +32,11 @@ impl EngineAnswer {
         answer
     }
 
+    /// Nothing more is asked of its connection, which is in no known state: it is closed.
+    pub fn abandon(&mut self) {
+        self.way = None;
+    }
+
     fn ended(&mut self) {
         if let Some((link, home)) = self.way.take() {
             home.give_back(link);
@@ -70,6 +75,10 @@ impl Body for EngineAnswer {
 
 impl Drop for EngineAnswer {
     fn drop(&mut self) {
+        // A second panic would end the process.
+        if std::thread::panicking() {
+            return;
+        }
         let cx = &mut Context::from_waker(Waker::noop());
         for _ in 0..UNREAD {
             if self.way.is_none() {

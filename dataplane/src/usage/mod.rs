@@ -69,21 +69,23 @@ impl Meter {
     }
 
     /// Writes it down, with so many bytes of the answer's body. Nothing is written of an answer that does not count,
-    /// unless something changed all the same.
-    pub fn book(self, sent: u64) -> Result<(), Unwritable> {
+    /// unless something changed all the same. A change is written once, however often this is asked.
+    pub fn book(&self, sent: u64) -> Result<(), Unwritable> {
+        let (node, held) = (&self.node, &self.held);
+        // Asked before anything is taken that a panic would lose.
+        let hour = held.hour();
+        let hour = hour.unwrap_or_else(|| leases::hour(node.clock.now()));
         let changes = self.changes.take();
-        let (node, held) = (self.node.clone(), self.held.clone());
         if !self.counts && changes.is_empty() {
             return held.settle(&node.leases, &node.journal, None);
         }
         let received = self.received.get().map_or(0, |outcome| outcome.received());
-        let hour = held.hour();
         let of_answer = |figure: u64| if self.counts { figure } else { 0 };
         let answered = Answered {
-            hour: hour.unwrap_or_else(|| leases::hour(node.clock.now())),
+            hour,
             tenant: self.tenant,
             bucket: self.bucket,
-            access_key_id: self.access_key_id,
+            access_key_id: self.access_key_id.clone(),
             class: self.class,
             requests: of_answer(1),
             bytes_in: of_answer(received),

@@ -5,15 +5,18 @@ use wire::{FromNode, RequestClass, ToNode, UploadEnd, UsageLine};
 
 use crate::world::{KEY_A, RunningNode, World};
 
-/// All lines that the node has said up to now, once each batch.
-async fn lines(world: &World, enough: impl Fn(&[UsageLine]) -> bool) -> Vec<UsageLine> {
+/// All lines that nodes have said up to now, once each batch.
+pub async fn lines(world: &World, enough: impl Fn(&[UsageLine]) -> bool) -> Vec<UsageLine> {
     let mut lines = Vec::new();
     let mut seen = std::collections::HashSet::new();
     while !enough(&lines) {
         let known = seen.clone();
         let message = world
             .control
-            .heard(|message| matches!(message, FromNode::Usage { sequence, .. } if !known.contains(sequence)))
+            .heard(|message| {
+                matches!(message, FromNode::Usage { boot, sequence, .. }
+                if !known.contains(&(boot.clone(), *sequence)))
+            })
             .await;
         let FromNode::Usage {
             boot,
@@ -24,14 +27,14 @@ async fn lines(world: &World, enough: impl Fn(&[UsageLine]) -> bool) -> Vec<Usag
         else {
             continue;
         };
-        seen.insert(sequence);
+        seen.insert((boot.clone(), sequence));
         lines.extend(more);
         world.control.push(&ToNode::Booked { boot, sequence });
     }
     lines
 }
 
-fn requests(lines: &[UsageLine], class: RequestClass) -> u64 {
+pub fn requests(lines: &[UsageLine], class: RequestClass) -> u64 {
     let of_class = lines.iter().filter(|line| line.class == class);
     of_class.map(|line| line.requests).sum()
 }
@@ -148,7 +151,8 @@ async fn an_upload_is_counted_by_its_parts_and_its_end() {
     );
 }
 
-async fn nothing_is_unreported(node: &RunningNode) {
+/// Waits until the node's figures have this line.
+pub async fn figures_say(node: &RunningNode, line: &str) {
     let mut client = node.client(KEY_A, crate::world::SECRET_A);
     client.address = node.health;
     let asked = async {
@@ -156,16 +160,15 @@ async fn nothing_is_unreported(node: &RunningNode) {
             let metrics =
                 client.raw(b"GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
             let text = String::from_utf8(metrics.await).unwrap();
-            if text.contains("\nvaultaire_journal_unreported_batches 0\n") {
+            if text.lines().any(|said| said == line) {
                 return;
             }
             tokio::task::yield_now().await;
         }
     };
     let within = std::time::Duration::from_secs(10);
-    tokio::time::timeout(within, asked)
-        .await
-        .expect("it is booked");
+    let said = tokio::time::timeout(within, asked).await;
+    assert!(said.is_ok(), "never: {line}");
 }
 
 #[tokio::test]
@@ -185,7 +188,7 @@ async fn a_batch_comes_again_until_it_is_booked_and_after_a_restart() {
         unreachable!()
     };
     world.control.push(&ToNode::Booked { boot, sequence });
-    nothing_is_unreported(&node).await;
+    figures_say(&node, "vaultaire_journal_unreported_batches 0").await;
     world.control.forget();
     world.control.cut();
     world
