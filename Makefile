@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos fuzz conformance screenshots lighthouse bench deploy-check lint sqlx cargo
+.PHONY: help run test chaos large fuzz conformance screenshots lighthouse bench deploy-check lint sqlx cargo
 
 BUILT := $(or $(CARGO_TARGET_DIR),target)
 
@@ -25,6 +25,11 @@ chaos: cargo ## Faults, drawn from a seed, while clients keep a ledger: [SEED=n]
 	@scripts/install-tools chaos
 	@cargo build --locked -p vaultaire -p chaos
 	@exec setpriv --pdeathsig TERM -- "$(BUILT)/debug/chaos" --seed "$(SEED)" --minutes "$(MINUTES)" --rounds "$(ROUNDS)" --faults "$(FAULTS)"
+
+large: cargo ## Objects of 5 GB: through little memory, and while both nodes are restarted (minutes, and 20 GB of disk)
+	@scripts/install-tools test
+	@cargo build --locked -p vaultaire
+	@scripts/with-postgres cargo test --locked -p e2e --test e2e -- --ignored --nocapture five_gigabytes
 
 fuzz: cargo ## Each fuzz target for a minute; SECONDS_EACH=600 for longer, TARGET=xml for one
 	@SECONDS_EACH="$(SECONDS_EACH)" TARGET="$(TARGET)" scripts/fuzz

@@ -1,6 +1,6 @@
 //! Two nodes behind one address are restarted one after the other, and no client notices: not the one in the middle of
 //! a large upload, not the one that uploads in parts, not the one that reads all the time.
-//! At the size of a large object: `cargo test -p e2e five_gigabytes_survive -- --ignored --nocapture`.
+//! At the size of a large object: `make large`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -21,7 +21,7 @@ fn uploads_survive_a_rolling_restart() {
 }
 
 #[test]
-#[ignore = "takes minutes and 15 GB of disk"]
+#[ignore = "make large"]
 fn five_gigabytes_survive_a_rolling_restart() {
     survive(5_000_000_000, 60);
 }

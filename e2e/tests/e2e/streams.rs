@@ -1,5 +1,5 @@
 //! Objects of any size in memory of one size: one PUT and one GET of a body that is made while it is sent, and what the
-//! data plane needed for it. The large one takes minutes: `cargo test -p e2e five_gigabytes -- --ignored --nocapture`.
+//! data plane needed for it. The large one takes minutes: `make large`.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ fn half_a_gibibyte_streams_through_little_memory() {
 }
 
 #[test]
-#[ignore = "takes minutes and 5 GB of disk"]
+#[ignore = "make large"]
 fn five_gigabytes_stream_through_little_memory() {
     streams(5_000_000_000);
 }
