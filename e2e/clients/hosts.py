@@ -11,7 +11,7 @@ import urllib3
 from s3 import body, client, refused
 
 DOMAIN, BUCKET = os.environ["S3_DOMAIN"], "hosted.photos"
-KEYS = ("a", "a b/ä+%&", "hosted.photos/x", "very/deep/" * 20)
+KEYS = ("a", "a b/ä+%&", "hosted.photos/x", "very/deep/" * 20 + "x")
 address = urllib.parse.urlsplit(os.environ["S3_ENDPOINT"])
 s3 = client(f"http://{DOMAIN}:{address.port}", s3={"addressing_style": "virtual"})
 by_path = client()
