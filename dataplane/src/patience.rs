@@ -5,7 +5,7 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -111,6 +111,8 @@ pub struct Activity {
     seen: AtomicUsize,
     /// What was to be sent found no room: the client does not read.
     blocked: AtomicBool,
+    /// Bytes of uploads that were read and thrown away.
+    drained: AtomicU64,
 }
 
 /// One request of a connection, until its answer has ended.
@@ -120,6 +122,10 @@ pub struct Active {
 }
 
 impl Active {
+    pub fn connection(&self) -> Arc<Activity> {
+        self.activity.clone()
+    }
+
     /// Whether the next piece of the answer is the client's to take, or somebody else's to bring.
     pub fn sends(&mut self, sending: bool) {
         let activity = &self.activity;
@@ -153,6 +159,12 @@ impl Activity {
             activity: self.clone(),
             sending: false,
         }
+    }
+
+    /// So many more bytes are thrown away. How many these are altogether.
+    pub fn drain(&self, bytes: usize) -> u64 {
+        let bytes = bytes as u64;
+        self.drained.fetch_add(bytes, Ordering::Relaxed) + bytes
     }
 
     /// Returns when nothing has gone on for a whole `window`, and for no more than a [`LOOKS`]th of it longer: no request

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::{BoxFuture, FutureExt as _};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Version, header};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -32,7 +33,7 @@ use crate::operation::{Effect, Operation, classify};
 use crate::ops::{self, Call, quota};
 use crate::patience::{Active, Activity, Watched};
 use crate::request::S3Request;
-use crate::source::{Source, Upload};
+use crate::source::{MOST_DRAINED, Source, Upload};
 use crate::upstream::Upstream;
 use crate::usage::{self, Meter};
 use crate::workers::Workers;
@@ -211,8 +212,7 @@ async fn answer(
     let resource = request.uri().path().to_owned();
     // Whoever stands in front may have read another length: nothing after such a request is believed to be one.
     let close = request.headers().contains_key(header::TRANSFER_ENCODING);
-    let waits =
-        request.headers().contains_key(header::EXPECT) && request.version() < Version::HTTP_2;
+    let ends_if_refused = ends_if_refused(&request, &active);
     let (node, stall) = (way.0.clone(), way.0.patience.stall);
     let mut account = Account::open(
         way.0.metrics.clone(),
@@ -234,8 +234,7 @@ async fn answer(
         Err(Code::InternalError.into())
     });
     let heard = received.get().is_some_and(|outcome| outcome.received() > 0);
-    // Who was not told to go on may send its body, or may not.
-    let close = close || (waits && !heard && outcome.is_err());
+    let close = close || (ends_if_refused && !heard && outcome.is_err());
     let mut response = match outcome {
         Ok(response) => response,
         Err(error) => {
@@ -271,6 +270,18 @@ async fn answer(
     Ok(response.map(|content| AnswerBody::new(content, account, stall)))
 }
 
+/// Whether a connection in HTTP/1.1 is of no more use once this request is refused at its head: a client that was not told
+/// to go on may send its body, or may not; and of a large one not all is read.
+fn ends_if_refused(request: &Request<Incoming>, active: &Active) -> bool {
+    let body = request.body();
+    if body.is_end_stream() || request.version() >= Version::HTTP_2 {
+        return false;
+    }
+    let length = body.size_hint().upper().unwrap_or(u64::MAX);
+    let too_much = active.connection().drain(0).saturating_add(length) > MOST_DRAINED;
+    too_much || request.headers().contains_key(header::EXPECT)
+}
+
 /// In place of an answer that could not be written down: nothing is answered that is not counted.
 fn unwritable(mut account: Account, resource: &str, stall: Duration) -> Response<AnswerBody> {
     let error = S3Error::new(Code::InternalError);
@@ -289,7 +300,7 @@ async fn handle(
     cors: &mut HeaderMap,
 ) -> Result<Response<Content>, S3Error> {
     let (head, body) = request.into_parts();
-    let body = Upload::new(&head, body, node.patience.body);
+    let body = Upload::new(&head, body, account.active.as_ref(), node.patience.body);
     let (id, peer) = (account.request_id.clone(), client.address.ip());
     // From here on it goes by its address: it is too large to be moved from hand to hand.
     let mut request = Box::new(S3Request::parse(id, head, peer, &node.domains)?);

@@ -2,22 +2,29 @@
 
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Version, header, request};
 use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::runtime::Handle;
-use tokio::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::error::{Code, S3Error};
 use crate::form::FileReader;
-use crate::patience::Waiting;
+use crate::patience::{Active, Activity, Waiting};
 
-/// What is read at most of a body that nobody wants. Parts, as SDKs cut them, are smaller.
-const MOST_DRAINED: usize = 64 * 1024 * 1024;
+/// What is read of bodies that nobody wants, on one connection. Parts, as SDKs cut them, are smaller.
+pub const MOST_DRAINED: u64 = 64 * 1024 * 1024;
+/// Bytes a second: nobody keeps a core busy with what is thrown away.
+const DRAINED_A_SECOND: u32 = 16 * 1024 * 1024;
+/// How many such bodies are read at once, in this process. Others are cut off.
+static ROOM: Semaphore = Semaphore::const_new(64);
 
 pub enum Source {
     Whole(Upload),
@@ -46,7 +53,7 @@ impl Source {
     /// The client has been waited for long enough.
     pub fn abandon(&mut self) {
         let (Source::Whole(upload) | Source::File(_, upload)) = self;
-        upload.drains = false;
+        upload.rest = None;
     }
 }
 
@@ -54,26 +61,36 @@ impl Source {
 ///
 /// What is left of it when nobody wants it any more is read all the same, and thrown away: a client that is refused while it
 /// sends hears why, and goes on with its connection. If that were closed with something unread, TCP would reset it, and the
-/// answer might be lost. It is closed on those who send too much or too slowly; and on those who wait to be told to go on,
-/// since reading would tell them. In HTTP/2 a stream ends without the others.
+/// answer might be lost. It is closed on those who send too much or take too long; and on those who wait to be told to go
+/// on, since reading would tell them. In HTTP/2 a stream ends without the others.
 pub struct Upload {
     /// There until this is dropped.
     body: Option<Incoming>,
-    patience: Duration,
-    /// Whether what is left is to be read.
-    drains: bool,
     /// Whether the client sends nothing before it is told to: with the first look for a piece.
     waits: bool,
+    rest: Option<Rest>,
+}
+
+/// Where what is left is read, and for how long.
+struct Rest {
+    connection: Arc<Activity>,
+    within: Duration,
 }
 
 impl Upload {
-    /// `patience`: in which every 20 KiB of what is left have to come.
-    pub fn new(head: &request::Parts, body: Incoming, patience: Duration) -> Upload {
+    /// `within`: the time in which what is left may come.
+    pub fn new(
+        head: &request::Parts,
+        body: Incoming,
+        connection: Option<&Active>,
+        within: Duration,
+    ) -> Upload {
+        let comes = !body.is_end_stream() && head.version < Version::HTTP_2;
+        let connection = connection.filter(|_| comes).map(Active::connection);
         Upload {
             body: Some(body),
-            patience,
-            drains: head.version < Version::HTTP_2,
             waits: head.headers.contains_key(header::EXPECT),
+            rest: connection.map(|connection| Rest { connection, within }),
         }
     }
 
@@ -86,7 +103,7 @@ impl Upload {
         };
         let frame = ready!(Pin::new(body).poll_frame(cx));
         if !matches!(frame, Some(Ok(_))) {
-            self.drains = false;
+            self.rest = None;
         }
         Poll::Ready(frame.map(|frame| match frame {
             Ok(frame) => Ok(frame.into_data().unwrap_or_default()),
@@ -99,7 +116,7 @@ impl Upload {
         let piece = poll_fn(|cx| match self.poll_piece(cx) {
             Poll::Ready(piece) => Poll::Ready(piece),
             Poll::Pending => waiting.poll_over(cx, Instant::now()).map(|()| {
-                self.drains = false;
+                self.rest = None;
                 Some(Err(Code::RequestTimeout.into()))
             }),
         })
@@ -109,32 +126,33 @@ impl Upload {
         }
         piece
     }
-
-    async fn drain(mut self) {
-        let mut waiting = Waiting::new(self.patience);
-        let mut left = MOST_DRAINED;
-        while let Some(Ok(piece)) = self.piece(&mut waiting).await {
-            let Some(rest) = left.checked_sub(piece.len()) else {
-                break;
-            };
-            left = rest;
-        }
-        self.drains = false;
-    }
 }
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let body = self.body.take().filter(|body| !body.is_end_stream());
-        let wanted = body.filter(|_| self.drains && !self.waits);
-        if let (Some(body), Ok(runtime)) = (wanted, Handle::try_current()) {
-            let rest = Upload {
-                body: Some(body),
-                patience: self.patience,
-                drains: true,
-                waits: false,
-            };
-            runtime.spawn(rest.drain());
+        let (Some(body), Some(rest), false) = (self.body.take(), self.rest.take(), self.waits)
+        else {
+            return;
+        };
+        let (Ok(runtime), Ok(place)) = (Handle::try_current(), ROOM.try_acquire()) else {
+            return;
+        };
+        // What is dropped with the runtime is the bare body: no drop of it reads any more.
+        runtime.spawn(async move {
+            let _place = place;
+            let _ = timeout(rest.within, drain(body, &rest.connection)).await;
+        });
+    }
+}
+
+async fn drain(mut body: Incoming, connection: &Activity) {
+    let mut due = Instant::now();
+    while let Some(Ok(frame)) = body.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len);
+        if connection.drain(bytes) > MOST_DRAINED {
+            return;
         }
+        due += Duration::from_secs(1).mul_f64(bytes as f64 / f64::from(DRAINED_A_SECOND));
+        sleep_until(due).await;
     }
 }

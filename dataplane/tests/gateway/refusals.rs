@@ -1,10 +1,13 @@
 //! Uploads that are refused at their head, while their client still sends: it hears why, and its connection lives on.
 
+use std::net::SocketAddr;
+
+use dataplane::Patience;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{Answer, Call, Client, parse};
-use crate::world::World;
+use crate::world::{RunningNode, World};
 
 /// A connection that is used for one request after the other.
 struct Kept(TcpStream);
@@ -56,7 +59,7 @@ fn forger(world: &World) -> Client {
 async fn what_is_left_of_a_refused_upload_is_read_and_the_connection_goes_on() {
     let world = World::start().await;
     let forger = forger(&world);
-    let body = vec![b'x'; 3_000_000];
+    let body = vec![b'x'; 1_000_000];
     let mut kept = Kept::open(&world.a).await;
     for (client, target, expected) in [
         (&forger, "/abkt/k", (403, "SignatureDoesNotMatch")),
@@ -87,7 +90,7 @@ async fn a_refused_form_is_read_to_its_end() {
     let form = [
         b"--B\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\nk\r\n".as_slice(),
         b"--B\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\n",
-        &vec![b'x'; 3_000_000],
+        &vec![b'x'; 1_000_000],
         b"\r\n--B--\r\n",
     ]
     .concat();
@@ -130,24 +133,30 @@ async fn a_client_that_waited_to_go_on_is_told_that_it_is_over() {
 }
 
 #[tokio::test]
-async fn who_sends_too_slowly_or_too_much_is_cut_off() {
+async fn who_sends_nothing_or_too_much_is_cut_off() {
     let world = World::start().await;
-    let forger = forger(&world);
-    // Nothing comes.
-    let mut kept = Kept::open(&forger).await;
-    kept.head(&forger.call("PUT", "/abkt/k").body(b"hello"))
+    let client = forger(&world);
+    let mut kept = Kept::open(&client).await;
+    kept.head(&client.call("PUT", "/abkt/k").body(b"hello"))
         .await;
-    assert_eq!(kept.answer().await.status, 403);
+    let answer = kept.answer().await;
+    assert_eq!(answer.status, 403);
+    assert!(!answer.headers.contains_key("connection"));
     assert!(kept.is_closed().await);
 
-    // More than any part has, of which the most is never read.
-    let mut kept = Kept::open(&forger).await;
+    // More than any part has: the client hears that this is the end, and of the rest nothing is read.
+    let (_dir, patient) = patient(&world).await;
+    let client = forger_at(&world, patient.s3);
+    let mut kept = Kept::open(&client).await;
     let all = 1_usize << 30;
-    let call = forger
-        .call("PUT", "/abkt/k")
-        .content_length(&all.to_string());
-    kept.head(&call).await;
-    assert_eq!(kept.answer().await.status, 403);
+    let call = client.call("PUT", "/abkt/k");
+    kept.head(&call.content_length(&all.to_string())).await;
+    let answer = kept.answer().await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (403, "SignatureDoesNotMatch")
+    );
+    assert_eq!(answer.headers["connection"], "close");
     let piece = vec![b'x'; 1 << 20];
     let mut sent = 0;
     while sent < all && kept.0.write_all(&piece).await.is_ok() {
@@ -155,4 +164,63 @@ async fn who_sends_too_slowly_or_too_much_is_cut_off() {
     }
     assert!((64 << 20..all / 2).contains(&sent), "{sent}");
     world.assert_engine_saw_nothing("refused uploads");
+    patient.stop().await.unwrap();
+}
+
+/// What is read in vain counts over all of a connection.
+#[tokio::test]
+async fn a_connection_that_is_refused_again_and_again_is_closed_in_the_end() {
+    let world = World::start().await;
+    let (_dir, patient) = patient(&world).await;
+    let client = forger_at(&world, patient.s3);
+    let body = vec![b'x'; 30 << 20];
+    let mut kept = Kept::open(&client).await;
+    for last in [false, false, true] {
+        kept.head(&client.call("PUT", "/abkt/k").body(&body)).await;
+        let answer = kept.answer().await;
+        assert_eq!(answer.status, 403);
+        assert_eq!(answer.headers.contains_key("connection"), last);
+        // Cut off in the end.
+        assert!(kept.0.write_all(&body).await.is_ok() || last);
+    }
+    assert!(kept.is_closed().await);
+    patient.stop().await.unwrap();
+}
+
+/// Tokio tells whose runtime it is while that ends: nothing that is dropped there may begin anew.
+#[test]
+fn a_process_may_end_while_uploads_are_under_way() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let kept = runtime.block_on(async {
+        let world = World::start().await;
+        let mut uploads = Vec::new();
+        for client in [&world.a, &forger(&world)] {
+            let mut kept = Kept::open(client).await;
+            let call = client.call("PUT", "/abkt/k").body(&[b'x'; 100_000]);
+            kept.head(&call).await;
+            kept.0.write_all(&[b'x'; 80_000]).await.unwrap();
+            uploads.push(kept);
+        }
+        world.engine.begun(1).await;
+        assert_eq!(uploads[1].answer().await.status, 403);
+        uploads
+    });
+    drop(runtime);
+    drop(kept);
+}
+
+async fn patient(world: &World) -> (tempfile::TempDir, RunningNode) {
+    let dir = tempfile::tempdir().unwrap();
+    world.control.forget();
+    let url = &world.control_url;
+    let node = RunningNode::start_with_patience(url, dir.path(), Patience::default()).await;
+    world.control.acked(world.snapshot.revision).await;
+    (dir, node)
+}
+
+fn forger_at(world: &World, address: SocketAddr) -> Client {
+    Client {
+        address,
+        ..forger(world)
+    }
 }
