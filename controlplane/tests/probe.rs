@@ -28,7 +28,9 @@ async fn probed(placement: PlacementKind, prepare: impl FnOnce(&Engine)) -> Engi
     found
 }
 
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
+    "checksums",
+    "crc64nvme",
     "newer_checksums",
     "versioning",
     "object_lock",

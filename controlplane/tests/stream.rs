@@ -37,7 +37,7 @@ async fn a_node_that_has_nothing_gets_a_snapshot_with_signing_keys_and_no_secret
     assert_eq!(snapshot.settings.token_keys.len(), 1);
     let engine = &snapshot.settings.engines[0];
     assert_eq!(engine.signing_keys.len(), 16);
-    assert!(engine.capabilities.exact_keys && !engine.capabilities.checksums);
+    assert!(engine.capabilities.exact_keys && !engine.capabilities.trailers);
     let document = &snapshot.tenants[0];
     assert_eq!(document.tenant_id, tenant.id.to_string());
     assert_eq!(document.status, TenantStatus::Active);

@@ -127,7 +127,7 @@ pub fn table() -> String {
         .collect();
     let _ = write!(
         out,
-        "\nEvery other operation answers `501 NotImplemented`, and no engine hears of it. So do these subresources wherever\nno operation above claims them: {}.\nSo does any other parameter of a request that writes or deletes, but for those that begin with `x-`, which S3 ignores\ntoo: nobody knows what it would have changed. Lists and reads ignore what they do not know.\n",
+        "\nEvery other operation answers `501 NotImplemented`, and no engine hears of it. So do these subresources wherever\nno operation above claims them: {}.\nSo does any other parameter of a request that writes or deletes, but for those that begin with `x-`, which S3 ignores\ntoo, and for `Cache-Control`, `Content-MD5` and `Content-Type`, which JavaScript's SDK of version 2 presigns there: nobody knows what\nit would have changed. Lists and reads ignore what they do not know.\n",
         named.join(", ")
     );
     out

@@ -103,39 +103,30 @@ impl Algorithm {
         }
     }
 
-    /// Whether S3 took it up later than the others, so that engines that know those need not know it.
-    fn is_newer(self) -> bool {
-        match self {
-            Algorithm::Crc32
-            | Algorithm::Crc32c
-            | Algorithm::Crc64Nvme
-            | Algorithm::Sha1
-            | Algorithm::Sha256 => false,
-            Algorithm::Sha512
-            | Algorithm::Md5
-            | Algorithm::XxHash64
-            | Algorithm::XxHash3
-            | Algorithm::XxHash128 => true,
-        }
+    /// Whether it is one of those that S3 had at first.
+    fn is_first(self) -> bool {
+        use Algorithm::*;
+        matches!(self, Crc32 | Crc32c | Sha1 | Sha256)
     }
 
     /// Whether an engine verifies, stores and returns it.
     pub fn is_kept_by(self, able: EngineCapabilities) -> bool {
-        match self.is_newer() {
-            true => able.newer_checksums,
-            false => able.checksums,
+        match self {
+            Algorithm::Crc64Nvme => able.keeps_crc64nvme(),
+            _ if self.is_first() => able.checksums,
+            _ => able.newer_checksums,
         }
     }
 
-    /// Whether an engine may be told of it: one that locks knows the older ones, whatever it makes of them, since S3 wants a
+    /// Whether an engine may be told of it: one that locks knows the first ones, whatever it makes of them, since S3 wants a
     /// checksum with what may be locked.
     pub fn is_known_to(self, able: EngineCapabilities) -> bool {
-        self.is_kept_by(able) || !self.is_newer() && able.object_lock
+        self.is_kept_by(able) || able.object_lock && self.is_first()
     }
 
-    /// Whether an engine understands it in a trailer.
+    /// Whether an engine understands it in a trailer, which was tried with one of the first.
     pub fn may_trail_to(self, able: EngineCapabilities) -> bool {
-        able.trailers && (!self.is_newer() || able.newer_checksums)
+        able.trailers && (self.is_kept_by(able) || self.is_first())
     }
 }
 
@@ -425,6 +416,48 @@ mod tests {
         }
         assert_eq!(Algorithm::from_name("CRC16"), None);
         assert_eq!(Algorithm::from_header("x-amz-checksum-crc16"), None);
+    }
+
+    #[test]
+    fn engines_hear_of_what_they_know() {
+        let able = |checksums, crc64nvme, newer_checksums| EngineCapabilities {
+            checksums,
+            crc64nvme,
+            newer_checksums,
+            ..EngineCapabilities::default()
+        };
+        let one_of_each = [Algorithm::Sha1, Algorithm::Crc64Nvme, Algorithm::Sha512];
+        for (able, kept) in [
+            (able(false, None, false), [false, false, false]),
+            // Told by a control plane that knows two groups.
+            (able(true, None, false), [true, true, false]),
+            (able(true, Some(false), false), [true, false, false]),
+            (able(true, Some(true), true), [true, true, true]),
+            (able(false, Some(true), true), [false, true, true]),
+        ] {
+            assert_eq!(one_of_each.map(|a| a.is_kept_by(able)), kept, "{able:?}");
+            let locks = EngineCapabilities {
+                object_lock: true,
+                ..able
+            };
+            assert_eq!(one_of_each.map(|a| a.is_known_to(able)), kept, "{able:?}");
+            let known = [true, kept[1], kept[2]];
+            assert_eq!(one_of_each.map(|a| a.is_known_to(locks)), known, "{able:?}");
+            let trailers = EngineCapabilities {
+                trailers: true,
+                ..able
+            };
+            assert_eq!(
+                one_of_each.map(|a| a.may_trail_to(able)),
+                [false; 3],
+                "{able:?}"
+            );
+            assert_eq!(
+                one_of_each.map(|a| a.may_trail_to(trailers)),
+                known,
+                "{able:?}"
+            );
+        }
     }
 
     #[test]

@@ -269,10 +269,14 @@ pub struct EngineCapabilities {
     /// Listings come in the byte order of whole keys, as S3's do, rather than folder by folder.
     #[serde(default)]
     pub byte_order: bool,
-    /// `x-amz-checksum-*` headers are verified, stored and returned.
+    /// `x-amz-checksum-*` headers are verified, stored and returned: CRC32, CRC32C, SHA1 and SHA256, which S3 has had since
+    /// 2022.
     #[serde(default)]
     pub checksums: bool,
-    /// So are those of the algorithms that S3 took up later: SHA512, MD5, XXHASH64, XXHASH3 and XXHASH128.
+    /// So is CRC64NVME, since 2024. Where it is not said, by a control plane or a probe of before, it was one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crc64nvme: Option<bool>,
+    /// So are SHA512, MD5, XXHASH64, XXHASH3 and XXHASH128, since 2026.
     #[serde(default)]
     pub newer_checksums: bool,
     /// `STREAMING-UNSIGNED-PAYLOAD-TRAILER` bodies are understood.
@@ -308,4 +312,10 @@ pub struct EngineCapabilities {
     /// `GET ?attributes`.
     #[serde(default)]
     pub object_attributes: bool,
+}
+
+impl EngineCapabilities {
+    pub fn keeps_crc64nvme(&self) -> bool {
+        self.crc64nvme.unwrap_or(self.checksums)
+    }
 }

@@ -50,7 +50,8 @@ pub enum Lack {
 pub const ALL: EngineCapabilities = EngineCapabilities {
     exact_keys: true,
     byte_order: true,
-    checksums: false,
+    checksums: true,
+    crc64nvme: Some(true),
     newer_checksums: true,
     trailers: false,
     conditional_writes: false,

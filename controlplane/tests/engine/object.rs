@@ -8,7 +8,15 @@ use super::{Asked, Bucket, Lack, refuse};
 
 const CUSTOMER_KEY: &str = "x-amz-server-side-encryption-customer-key-md5";
 /// Of what a probe writes; nobody else sends any.
-const CHECKSUMS: [(&str, &str); 5] = [
+const CHECKSUMS: [(&str, &str); 10] = [
+    ("x-amz-checksum-crc32", "UIiWHA=="),
+    ("x-amz-checksum-crc32c", "QkyOyA=="),
+    ("x-amz-checksum-sha1", "HZayQNx220emnGk//QXPHHfWYPs="),
+    (
+        "x-amz-checksum-sha256",
+        "AP6dtzeZ6I4UdMjVcOc7BKYx7SuuWOpfSSpnxmoRxjs=",
+    ),
+    ("x-amz-checksum-crc64nvme", "Y94s1aBkMkk="),
     (
         "x-amz-checksum-sha512",
         "rrxBU3A2XuDHJK248ETyCwbiw+BQtuJlbY2QTHphGGOe4TFXvrHfgKMb/X/KXspoMQ1J8M3DmC+JejF1vtxGEw==",
@@ -61,9 +69,13 @@ impl Version {
 
 /// What the checksum that was sent should be, if this engine knows it.
 fn checksum(asked: &Asked) -> Option<(&'static str, &'static str)> {
-    let mut known = CHECKSUMS
-        .into_iter()
-        .filter(|_| asked.abilities.newer_checksums);
+    let able = asked.abilities;
+    let known = CHECKSUMS.into_iter().enumerate().filter(|(n, _)| match n {
+        0..4 => able.checksums,
+        4 => able.keeps_crc64nvme(),
+        _ => able.newer_checksums,
+    });
+    let mut known = known.map(|(_, checksum)| checksum);
     known.find(|(name, _)| asked.header(name).is_some())
 }
 

@@ -52,18 +52,26 @@ pub async fn perform(mut call: Box<Call>) -> Answer {
         .document(write(&parts, able))?;
     call.pass_conditions(&mut request)?;
     call.pass_customer_key(&mut request)?;
+    let described = described
+        .into_iter()
+        .filter_map(|(name, value)| Some((Algorithm::from_header(name.as_str())?, name, value)));
+    let (kept, lost): (Vec<_>, Vec<_>) =
+        described.partition(|(algorithm, ..)| algorithm.is_kept_by(able));
+    let mut of_parts = parts.iter().flat_map(|part| &part.checksums);
+    let loses = !lost.is_empty() || of_parts.any(|(known, _)| !known.is_kept_by(able));
     if able.checksums {
-        request.headers.pass(
-            &call.request,
-            &["x-amz-checksum-type", "x-amz-mp-object-size"],
-        );
+        request
+            .headers
+            .pass(&call.request, &["x-amz-mp-object-size"]);
+        // Of an upload whose algorithm the engine was not told of it cannot know the type either.
+        if !loses {
+            request
+                .headers
+                .pass(&call.request, &["x-amz-checksum-type"]);
+        }
     }
-    request
-        .headers
-        .0
-        .extend(described.into_iter().filter(|(n, _)| {
-            Algorithm::from_header(n.as_str()).is_some_and(|algorithm| algorithm.is_kept_by(able))
-        }));
+    let kept = kept.into_iter().map(|(_, name, value)| (name, value));
+    request.headers.0.extend(kept);
     // Its bytes are its parts'.
     call.reserve(Wanted {
         bytes: 0,

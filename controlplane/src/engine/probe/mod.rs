@@ -168,6 +168,10 @@ impl Engine {
             checksums: s
                 .find("checksums", k.checksums, s.verifies_checksums())
                 .await?,
+            crc64nvme: Some(
+                s.find("CRC64NVME", k.keeps_crc64nvme(), s.verifies_crc64nvme())
+                    .await?,
+            ),
             newer_checksums: s
                 .find(
                     "newer checksums",

@@ -25,7 +25,7 @@ type Checksum = (
     fn(&HeadObjectOutput) -> Option<&str>,
 );
 
-const CHECKSUMS: [Checksum; 5] = [
+const CHECKSUMS: [Checksum; 4] = [
     (
         BODY_CRC32,
         |put, value| put.checksum_crc32(value),
@@ -35,11 +35,6 @@ const CHECKSUMS: [Checksum; 5] = [
         "QkyOyA==",
         |put, value| put.checksum_crc32_c(value),
         HeadObjectOutput::checksum_crc32_c,
-    ),
-    (
-        "Y94s1aBkMkk=",
-        |put, value| put.checksum_crc64_nvme(value),
-        HeadObjectOutput::checksum_crc64_nvme,
     ),
     (
         "HZayQNx220emnGk//QXPHHfWYPs=",
@@ -52,6 +47,12 @@ const CHECKSUMS: [Checksum; 5] = [
         HeadObjectOutput::checksum_sha256,
     ),
 ];
+
+const CRC64NVME: Checksum = (
+    "Y94s1aBkMkk=",
+    |put, value| put.checksum_crc64_nvme(value),
+    HeadObjectOutput::checksum_crc64_nvme,
+);
 
 const NEWER_CHECKSUMS: [Checksum; 5] = [
     (
@@ -126,7 +127,11 @@ impl Scratch<'_> {
     }
 
     pub(super) async fn verifies_checksums(&self) -> anyhow::Result<bool> {
-        self.verifies_each("older", &CHECKSUMS).await
+        self.verifies_each("first", &CHECKSUMS).await
+    }
+
+    pub(super) async fn verifies_crc64nvme(&self) -> anyhow::Result<bool> {
+        self.verifies_each("crc64nvme", &[CRC64NVME]).await
     }
 
     pub(super) async fn verifies_newer_checksums(&self) -> anyhow::Result<bool> {

@@ -87,6 +87,47 @@ async fn the_algorithm_of_an_upload_or_a_copy_goes_on_where_it_is_kept() {
     }
 }
 
+/// An engine that was not told of the algorithm is not told of its type either.
+#[tokio::test]
+async fn the_type_of_a_checksum_goes_where_the_checksum_goes() {
+    const TYPE: &str = "x-amz-checksum-type";
+    for newer in [false, true] {
+        let world = with(|able| able.newer_checksums = newer).await;
+        for (element, told) in [
+            ("ChecksumSHA256", true),
+            ("ChecksumXXHASH3", newer),
+            ("", true),
+        ] {
+            let started = world.a.call("POST", "/abkt/k?uploads").send().await;
+            let target = format!("/abkt/k?uploadId={}", started.element("UploadId"));
+            let part = world.a.put(&format!("{target}&partNumber=1"), "x").await;
+            let checksum = match element {
+                "" => String::new(),
+                element => format!("<{element}>AAAA</{element}>"),
+            };
+            let part = format!(
+                "<Part><PartNumber>1</PartNumber><ETag>{}</ETag>{checksum}</Part>",
+                part.headers["etag"].replace('"', "&quot;")
+            );
+            let document = format!("<CompleteMultipartUpload>{part}</CompleteMultipartUpload>");
+            world.engine.take_seen();
+            let call = world.a.call("POST", &target).header(TYPE, "COMPOSITE");
+            let answer = call.body(document.as_bytes()).send().await;
+            assert_eq!(answer.status, 200, "{}", answer.body);
+            let seen = world.engine.take_seen();
+            let complete = seen
+                .iter()
+                .find(|seen| seen.uri.contains("uploadId="))
+                .unwrap();
+            assert_eq!(
+                complete.headers.contains_key(TYPE),
+                told,
+                "{element} {newer}"
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_an_engine_says_of_checksums_comes_back() {
     let world = able().await;

@@ -15,6 +15,7 @@ fn all() -> EngineCapabilities {
         exact_keys: true,
         byte_order: true,
         checksums: true,
+        crc64nvme: Some(true),
         newer_checksums: true,
         trailers: true,
         conditional_writes: true,

@@ -77,11 +77,12 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// What a probe looks for, in people's words, and whether it was found.
-fn abilities(able: &EngineCapabilities) -> [(&'static str, bool); 15] {
+fn abilities(able: &EngineCapabilities) -> [(&'static str, bool); 16] {
     [
         ("Exact keys", able.exact_keys),
         ("Listings in byte order", able.byte_order),
-        ("Checksums", able.checksums),
+        ("Checksums (CRC32, CRC32C, SHA-1, SHA-256)", able.checksums),
+        ("Checksums of CRC64NVME", able.keeps_crc64nvme()),
         (
             "Newer checksums (SHA-512, MD5, XXHash)",
             able.newer_checksums,

@@ -25,7 +25,7 @@ struct EnginePage<'a> {
     checked: Option<Moment>,
     failed: Option<Moment>,
     probed: Option<Moment>,
-    able: [(&'static str, bool); 15],
+    able: [(&'static str, bool); 16],
     free: String,
     stored: String,
     buckets: String,
