@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::client::{Answer, Call, Client, parse};
-use crate::world::{RunningNode, World};
+use crate::world::{KEY_A, RunningNode, SECRET_A, World};
 
 /// A connection that is used for one request after the other.
 struct Kept(TcpStream);
@@ -58,14 +58,16 @@ fn forger(world: &World) -> Client {
 #[tokio::test]
 async fn what_is_left_of_a_refused_upload_is_read_and_the_connection_goes_on() {
     let world = World::start().await;
-    let forger = forger(&world);
+    let (_dir, patient) = patient(&world).await;
+    let forger = forger_at(&world, patient.s3);
+    let signer = patient.client(KEY_A, SECRET_A);
     let body = vec![b'x'; 1_000_000];
-    let mut kept = Kept::open(&world.a).await;
+    let mut kept = Kept::open(&signer).await;
     for (client, target, expected) in [
         (&forger, "/abkt/k", (403, "SignatureDoesNotMatch")),
-        (&world.a, "/abkt/k?website", (501, "NotImplemented")),
-        (&world.a, "/abkt/k?brandNew", (501, "NotImplemented")),
-        (&world.a, "/none/k", (404, "NoSuchBucket")),
+        (&signer, "/abkt/k?website", (501, "NotImplemented")),
+        (&signer, "/abkt/k?brandNew", (501, "NotImplemented")),
+        (&signer, "/none/k", (404, "NoSuchBucket")),
     ] {
         for length in [4, body.len()] {
             let call = client.call("PUT", target).body(&body[..length]);
@@ -78,10 +80,12 @@ async fn what_is_left_of_a_refused_upload_is_read_and_the_connection_goes_on() {
         }
     }
     world.assert_engine_saw_nothing("refused uploads");
-    kept.head(&world.a.call("PUT", "/abkt/k").body(b"v")).await;
+    kept.head(&signer.call("PUT", "/abkt/k").body(b"v")).await;
     kept.0.write_all(b"v").await.unwrap();
     assert_eq!(kept.answer().await.status, 200);
     assert_eq!(world.a.get("/abkt/k").await.body, "v");
+    drop(kept);
+    patient.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -99,7 +103,8 @@ async fn a_refused_form_is_read_to_its_end() {
         world.a.address,
         form.len()
     );
-    let mut kept = Kept::open(&world.a).await;
+    let (_dir, patient) = patient(&world).await;
+    let mut kept = Kept::open(&patient.client(KEY_A, SECRET_A)).await;
     for _ in 0..2 {
         kept.0.write_all(head.as_bytes()).await.unwrap();
         kept.0.write_all(&form).await.unwrap();
@@ -107,6 +112,8 @@ async fn a_refused_form_is_read_to_its_end() {
         assert_eq!((answer.status, answer.code()), (403, "AccessDenied"));
     }
     world.assert_engine_saw_nothing("refused forms");
+    drop(kept);
+    patient.stop().await.unwrap();
 }
 
 #[tokio::test]
@@ -162,7 +169,8 @@ async fn who_sends_nothing_or_too_much_is_cut_off() {
     while sent < all && kept.0.write_all(&piece).await.is_ok() {
         sent += piece.len();
     }
-    assert!((64 << 20..all / 2).contains(&sent), "{sent}");
+    // Much more than lies in buffers.
+    assert!((32 << 20..all / 2).contains(&sent), "{sent}");
     world.assert_engine_saw_nothing("refused uploads");
     patient.stop().await.unwrap();
 }
