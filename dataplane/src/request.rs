@@ -15,6 +15,9 @@ pub const MAX_KEY_BYTES: usize = 1024;
 /// S3's bound on the header section, in bytes.
 const MAX_HEADER_BYTES: usize = 8 * 1024;
 
+/// In HTTP/1.1 the HTTP library counts them, in HTTP/2 it does not.
+pub const MAX_HEADERS: usize = 100;
+
 /// What path and query may have together, in bytes as they were sent. Encoded by the rules they grow threefold at most, and
 /// what goes to an engine must stay below the HTTP library's 64 KiB.
 const MAX_TARGET_BYTES: usize = 16 * 1024;
@@ -46,7 +49,7 @@ impl S3Request {
         peer: IpAddr,
         domains: &[String],
     ) -> Result<S3Request, S3Error> {
-        if size(&head.headers) > MAX_HEADER_BYTES {
+        if size(&head.headers) > MAX_HEADER_BYTES || head.headers.len() > MAX_HEADERS {
             return Err(Code::RequestHeaderSectionTooLarge.into());
         }
         // The HTTP library drops a Content-Length beside a Transfer-Encoding without a word, so that the two cannot be

@@ -32,7 +32,7 @@ use crate::node::Node;
 use crate::operation::{Effect, Operation, classify};
 use crate::ops::{self, Call, quota};
 use crate::patience::{Active, Activity, Watched};
-use crate::request::S3Request;
+use crate::request::{MAX_HEADERS, S3Request};
 use crate::source::{MOST_DRAINED, Source, Upload};
 use crate::upstream::Upstream;
 use crate::usage::{self, Meter};
@@ -42,7 +42,6 @@ use crate::{gate, headers};
 /// What is read at once of a body that comes fast. A request line and header section must fit in too; `request` bounds
 /// these more tightly.
 const READ_BUFFER: usize = 128 * 1024;
-const MAX_HEADERS: usize = 100;
 /// How long requests under way may go on after a shutdown began.
 const DRAIN_WITHIN: Duration = Duration::from_secs(3600);
 
