@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::Notify;
 use tokio::time::{Instant, Sleep};
 
 /// How often a connection is looked at in the time that it may be idle.
@@ -113,6 +114,8 @@ pub struct Activity {
     blocked: AtomicBool,
     /// Bytes of uploads that were read and thrown away.
     drained: AtomicU64,
+    /// An answer has ended.
+    ended: Notify,
 }
 
 /// One request of a connection, until its answer has ended.
@@ -148,6 +151,7 @@ impl Drop for Active {
         self.sends(false);
         self.activity.seen.fetch_add(1, Ordering::Relaxed);
         self.activity.requests.fetch_sub(1, Ordering::Relaxed);
+        self.activity.ended.notify_one();
     }
 }
 
@@ -158,6 +162,13 @@ impl Activity {
         Active {
             activity: self.clone(),
             sending: false,
+        }
+    }
+
+    /// Returns once everything is answered that was asked.
+    pub async fn answered(&self) {
+        while self.requests.load(Ordering::Relaxed) > 0 {
+            self.ended.notified().await;
         }
     }
 

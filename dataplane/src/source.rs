@@ -61,8 +61,8 @@ impl Source {
 ///
 /// What is left of it when nobody wants it any more is read all the same, and thrown away: a client that is refused while it
 /// sends hears why, and goes on with its connection. If that were closed with something unread, TCP would reset it, and the
-/// answer might be lost. It is closed on those who send too much or take too long; and on those who wait to be told to go
-/// on, since reading would tell them. In HTTP/2 a stream ends without the others.
+/// answer might be lost. It is closed on those who send too much or take too long. Those who wait to be told to go on may
+/// have given up waiting: they are read when they have their answer. In HTTP/2 a stream ends without the others.
 pub struct Upload {
     /// There until this is dropped.
     body: Option<Incoming>,
@@ -130,17 +130,24 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        let (Some(body), Some(rest), false) = (self.body.take(), self.rest.take(), self.waits)
-        else {
+        let (Some(body), Some(rest)) = (self.body.take(), self.rest.take()) else {
             return;
         };
+        let waits = self.waits;
         let (Ok(runtime), Ok(place)) = (Handle::try_current(), ROOM.try_acquire()) else {
             return;
         };
         // What is dropped with the runtime is the bare body: no drop of it reads any more.
         runtime.spawn(async move {
             let _place = place;
-            let _ = timeout(rest.within, drain(body, &rest.connection)).await;
+            let drained = async {
+                if waits {
+                    // Until the answer is out, hyper would tell the client to go on as soon as somebody reads.
+                    rest.connection.answered().await;
+                }
+                drain(body, &rest.connection).await;
+            };
+            let _ = timeout(rest.within, drained).await;
         });
     }
 }

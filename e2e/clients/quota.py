@@ -67,7 +67,8 @@ def write(endpoint, seed, told, most):
     chance = random.Random(seed)
     s3 = client(endpoint, retries={"total_max_attempts": 2}, read_timeout=20)
     refusals, number, failures = 0, 0, 0
-    while refusals < 3 and failures < 2000:
+    until = time.monotonic() + 200
+    while refusals < 3 and failures < 2000 and time.monotonic() < until:
         number += 1
         key, size = f"{seed}/{number}", chance.randrange(most)
         kind = chance.random()

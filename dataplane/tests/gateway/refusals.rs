@@ -139,6 +139,28 @@ async fn a_client_that_waited_to_go_on_is_told_that_it_is_over() {
     }
 }
 
+/// boto3 waits for a second, and then sends: a refusal that comes later must not be lost.
+#[tokio::test]
+async fn a_client_that_waited_in_vain_and_sends_hears_the_refusal() {
+    let world = World::start().await;
+    let (_dir, patient) = patient(&world).await;
+    let client = forger_at(&world, patient.s3);
+    let body = vec![b'x'; 8_000_000];
+    let mut kept = Kept::open(&client).await;
+    let call = client.call("PUT", "/abkt/k").body(&body);
+    kept.head(&call.header("expect", "100-continue")).await;
+    // All of it, before it looks at what came.
+    kept.0.write_all(&body).await.unwrap();
+    let answer = kept.answer().await;
+    assert_eq!(
+        (answer.status, answer.code()),
+        (403, "SignatureDoesNotMatch")
+    );
+    assert_eq!(answer.headers["connection"], "close");
+    assert!(kept.is_closed().await);
+    patient.stop().await.unwrap();
+}
+
 #[tokio::test]
 async fn who_sends_nothing_or_too_much_is_cut_off() {
     let world = World::start().await;
