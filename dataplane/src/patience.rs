@@ -129,6 +129,11 @@ impl Active {
         self.activity.clone()
     }
 
+    /// Bytes of uploads on its connection that were read and thrown away.
+    pub fn drained(&self) -> u64 {
+        self.activity.drained.load(Ordering::Relaxed)
+    }
+
     /// Whether the next piece of the answer is the client's to take, or somebody else's to bring.
     pub fn sends(&mut self, sending: bool) {
         let activity = &self.activity;

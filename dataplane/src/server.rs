@@ -277,7 +277,7 @@ fn ends_if_refused(request: &Request<Incoming>, active: &Active) -> bool {
         return false;
     }
     let length = body.size_hint().upper().unwrap_or(u64::MAX);
-    let too_much = active.connection().drain(0).saturating_add(length) > MOST_DRAINED;
+    let too_much = active.drained().saturating_add(length) > MOST_DRAINED;
     too_much || request.headers().contains_key(header::EXPECT)
 }
 

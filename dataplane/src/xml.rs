@@ -61,6 +61,13 @@ impl XmlWriter {
         self.close(name);
     }
 
+    /// An element of another document, if it is there and has a value.
+    pub fn copy(&mut self, from: &Element, name: &str) {
+        if let Some(value) = from.value(name) {
+            self.text(name, value);
+        }
+    }
+
     pub fn number(&mut self, name: &str, value: impl std::fmt::Display) {
         self.text(name, &value.to_string());
     }

@@ -101,13 +101,9 @@ pub async fn perform(mut call: Box<Call>) -> Answer {
     out.text("Key", key);
     out.text("ETag", answer.value("ETag").unwrap_or(""));
     for algorithm in Algorithm::ALL {
-        if let Some(value) = answer.value(algorithm.element()) {
-            out.text(algorithm.element(), value);
-        }
+        out.copy(&answer, algorithm.element());
     }
-    if let Some(kind) = answer.value("ChecksumType") {
-        out.text("ChecksumType", kind);
-    }
+    out.copy(&answer, "ChecksumType");
     out.close("CompleteMultipartUploadResult");
     let mut response = xml(out.finish());
     answer_about_encryption(&headers, response.headers_mut());

@@ -289,13 +289,9 @@ fn result(name: &str, answer: &Element) -> String {
     };
     out.text("ETag", &quoted);
     for algorithm in Algorithm::ALL {
-        if let Some(value) = answer.value(algorithm.element()) {
-            out.text(algorithm.element(), value);
-        }
+        out.copy(answer, algorithm.element());
     }
-    if let Some(kind) = answer.value("ChecksumType") {
-        out.text("ChecksumType", kind);
-    }
+    out.copy(answer, "ChecksumType");
     out.close(name);
     out.finish()
 }

@@ -2,7 +2,6 @@
 //! Source: <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateMultipartUpload.html>
 
 use http::{HeaderName, Method};
-
 use wire::EngineCapabilities;
 
 use super::{Answer, Call, xml};

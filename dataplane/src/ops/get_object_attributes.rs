@@ -79,7 +79,7 @@ fn write(answer: &Element, asked: &[&str]) -> String {
             "Checksum" => {
                 out.open(name);
                 checksums(&mut out, found);
-                copy(&mut out, found, "ChecksumType");
+                out.copy(found, "ChecksumType");
                 out.close(name);
             }
             "ObjectParts" => {
@@ -104,25 +104,19 @@ fn parts(out: &mut XmlWriter, found: &Element) {
         "MaxParts",
         "IsTruncated",
     ] {
-        copy(out, found, name);
+        out.copy(found, name);
     }
     for part in found.all("Part") {
         out.open("Part");
         checksums(out, part);
-        copy(out, part, "PartNumber");
-        copy(out, part, "Size");
+        out.copy(part, "PartNumber");
+        out.copy(part, "Size");
         out.close("Part");
     }
 }
 
 fn checksums(out: &mut XmlWriter, from: &Element) {
     for algorithm in Algorithm::ALL {
-        copy(out, from, algorithm.element());
-    }
-}
-
-fn copy(out: &mut XmlWriter, from: &Element, name: &str) {
-    if let Some(value) = from.value(name) {
-        out.text(name, value);
+        out.copy(from, algorithm.element());
     }
 }

@@ -131,9 +131,7 @@ fn write(
         out.text("StorageClass", "STANDARD");
         out.text("Initiated", upload.value("Initiated").unwrap_or(""));
         for name in ["ChecksumAlgorithm", "ChecksumType"] {
-            if let Some(value) = upload.value(name) {
-                out.text(name, value);
-            }
+            out.copy(upload, name);
         }
         out.close("Upload");
     }

@@ -7,7 +7,7 @@ use super::{Answer, Call, xml};
 use crate::integrity::Algorithm;
 use crate::listing::at_most;
 use crate::upstream::EngineRequest;
-use crate::xml::{Element, XmlWriter};
+use crate::xml::XmlWriter;
 
 pub async fn perform(call: Box<Call>) -> Answer {
     let place = call.place()?;
@@ -38,7 +38,7 @@ pub async fn perform(call: Box<Call>) -> Answer {
     }
     out.text("StorageClass", "STANDARD");
     out.number("PartNumberMarker", after);
-    copy(&mut out, &answer, "NextPartNumberMarker");
+    out.copy(&answer, "NextPartNumberMarker");
     out.number("MaxParts", most);
     out.text(
         "IsTruncated",
@@ -49,24 +49,18 @@ pub async fn perform(call: Box<Call>) -> Answer {
         },
     );
     for name in ["ChecksumAlgorithm", "ChecksumType"] {
-        copy(&mut out, &answer, name);
+        out.copy(&answer, name);
     }
     for part in answer.all("Part") {
         out.open("Part");
         for name in ["PartNumber", "LastModified", "ETag", "Size"] {
-            copy(&mut out, part, name);
+            out.copy(part, name);
         }
         for algorithm in Algorithm::ALL {
-            copy(&mut out, part, algorithm.element());
+            out.copy(part, algorithm.element());
         }
         out.close("Part");
     }
     out.close("ListPartsResult");
     Ok(xml(out.finish()))
-}
-
-fn copy(out: &mut XmlWriter, from: &Element, name: &str) {
-    if let Some(value) = from.value(name) {
-        out.text(name, value);
-    }
 }
